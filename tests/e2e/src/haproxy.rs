@@ -1,0 +1,85 @@
+//! HAProxy as the balancer in front.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::nginx::is_listening;
+use crate::port::Port;
+use crate::process::{Guard, must_exist};
+use crate::wait::wait_until;
+
+/// A running HAProxy, or one that is being set up.
+#[derive(Debug)]
+pub struct HaProxy {
+    // Dropped in this order: the process before its folder and ports.
+    process: Option<Guard>,
+    dir: TempDir,
+    ports: Vec<Port>,
+    config: String,
+}
+
+impl HaProxy {
+    #[allow(clippy::new_without_default, reason = "each one is a new folder")]
+    pub fn new() -> Self {
+        Self {
+            process: None,
+            dir: tempfile::Builder::new()
+                .prefix("realpeer-e2e-")
+                .tempdir()
+                .expect("a temporary folder"),
+            ports: Vec::new(),
+            config: String::new(),
+        }
+    }
+
+    /// Adds a listener in TCP mode that passes everything on to `target`, and
+    /// gives its port. `bind` and `server` are further words of these lines,
+    /// `options` further lines of the section.
+    pub fn listener(&mut self, bind: &str, options: &str, target: u16, server: &str) -> u16 {
+        let port = Port::claim();
+        let number = port.number();
+        self.ports.push(port);
+        self.config.push_str(&format!(
+            "listen port{number}\n    bind 127.0.0.1:{number} {bind}\n    {options}\n    \
+             server nginx 127.0.0.1:{target} {server}\n"
+        ));
+        number
+    }
+
+    /// The folder, for certificates.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Starts it, and returns when every listener listens.
+    pub fn start(mut self) -> Self {
+        let program = PathBuf::from("/usr/sbin/haproxy");
+        must_exist(&program, "tools/setup");
+        let config = self.dir.path().join("haproxy.cfg");
+        let defaults = "defaults\n    mode tcp\n    timeout connect 20s\n    timeout client 60s\n    \
+                        timeout server 60s\n";
+        fs::write(&config, format!("{defaults}{}", self.config)).expect("own folder");
+        let output = self.dir.path().join("output.log");
+        let file = fs::File::create(&output).expect("own folder");
+        let mut command = Command::new(program);
+        command
+            .args(["-db", "-f"])
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(file));
+        let mut process = Guard::spawn("haproxy", command);
+        wait_until("haproxy to listen", || {
+            if let Some(status) = process.ended() {
+                let said = fs::read_to_string(&output).unwrap_or_default();
+                panic!("haproxy did not start: {status}\n{said}");
+            }
+            self.ports.iter().all(|port| is_listening(port.number())).then_some(())
+        });
+        self.process = Some(process);
+        self
+    }
+}

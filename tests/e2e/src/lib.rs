@@ -1,0 +1,88 @@
+//! Starts real nginx and real HAProxy for realpeer's tests, and talks to them.
+//!
+//! A test is written once and runs on both nginx versions, see
+//! [`on_each_nginx`]. It makes a [`Site`], claims ports, says what goes into
+//! the `http` block, starts it, and sends bytes with a [`Client`]:
+//!
+//! ```ignore
+//! on_each_nginx! {
+//!     fn a_required_header_gives_the_client(which) {
+//!         let mut site = Site::new(which);
+//!         let port = site.port();
+//!         site.http(format!(
+//!             "server {{ listen 127.0.0.1:{port}; realpeer require all; {PAGE} }}"
+//!         ));
+//!         let nginx = site.start();
+//!         let header = v1("192.0.2.7:4321", "198.51.100.1:443");
+//!         let answer = Client::connect(port).send(&header).get("/");
+//!         assert_eq!(answer.var("remote_addr"), "192.0.2.7");
+//!     }
+//! }
+//! ```
+//!
+//! Everything a test starts is stopped when its guard is dropped, and a test
+//! that leaves an alert in nginx's log fails. Waiting is always for a
+//! condition ([`wait_until`]), bounded by [`PATIENCE`], which is generous: a
+//! loaded machine must not fail a test.
+
+mod certificates;
+mod check;
+mod client;
+mod curl;
+mod fastcgi;
+mod haproxy;
+mod header;
+mod http;
+mod log;
+mod nginx;
+mod page;
+mod port;
+mod process;
+mod tls;
+mod upstream;
+mod wait;
+mod which;
+
+pub use certificates::{Authority, Certificate};
+pub use check::Check;
+pub use client::{Client, Ending, get_on_unix_socket};
+pub use curl::Curl;
+pub use fastcgi::FastCgi;
+pub use haproxy::HaProxy;
+pub use header::{V2, aws_header, ssl_value, v1};
+pub use http::Response;
+pub use log::Refusal;
+pub use nginx::{Nginx, Site};
+pub use page::{NATIVE_PAGE, PAGE, location};
+pub use port::Port;
+pub use tls::TlsClient;
+pub use upstream::{Request, Upstream};
+pub use wait::{PATIENCE, wait_until};
+pub use which::Which;
+
+/// Writes each test once and runs it on both versions of nginx.
+///
+/// A failure names the version: `it_works::on_debian_nginx` and
+/// `it_works::on_built_nginx`.
+#[macro_export]
+macro_rules! on_each_nginx {
+    ($($(#[$note:meta])* fn $name:ident($which:ident) $body:block)+) => {$(
+        $(#[$note])*
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            fn run($which: $crate::Which) $body
+
+            #[test]
+            fn on_debian_nginx() {
+                run($crate::Which::Debian);
+            }
+
+            #[test]
+            fn on_built_nginx() {
+                run($crate::Which::Built);
+            }
+        }
+    )+};
+}

@@ -1,0 +1,48 @@
+//! The line that a refused connection leaves in the error log.
+
+/// `[LEVEL] PID#0: *N realpeer: refused RESULT (TEXT), peer: ADDR:PORT,
+/// listener: ADDR:PORT, first bytes: "ESCAPED"`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub level: String,
+    pub result: String,
+    pub text: String,
+    pub peer: String,
+    pub listener: String,
+    /// As logged, escapes included; None where no byte came.
+    pub first_bytes: Option<String>,
+}
+
+impl Refusal {
+    /// Some for a line of this kind; panics where the line is of this kind
+    /// and yet not as agreed.
+    pub(crate) fn parse(line: &str) -> Option<Self> {
+        let (head, rest) = line.split_once(" realpeer: refused ")?;
+        Some(Self::parse_rest(head, rest).unwrap_or_else(|| panic!("not as agreed: {line}")))
+    }
+
+    fn parse_rest(head: &str, rest: &str) -> Option<Self> {
+        let level = head.split_once('[')?.1.split_once(']')?.0;
+        let connection = head.rsplit_once(" *")?.1;
+        connection.parse::<u64>().ok()?;
+        let (result, rest) = rest.split_once(" (")?;
+        let (text, rest) = rest.split_once("), peer: ")?;
+        let (peer, rest) = rest.split_once(", listener: ")?;
+        let (listener, first_bytes) = match rest.split_once(", first bytes: ") {
+            Some((listener, quoted)) => {
+                let bytes = quoted.strip_prefix('"')?.strip_suffix('"')?;
+                (listener, Some(bytes.to_owned()))
+            }
+            None => (rest, None),
+        };
+        let clean = !listener.contains(' ') && !peer.contains(' ') && !text.is_empty();
+        clean.then(|| Self {
+            level: level.to_owned(),
+            result: result.to_owned(),
+            text: text.to_owned(),
+            peer: peer.to_owned(),
+            listener: listener.to_owned(),
+            first_bytes,
+        })
+    }
+}

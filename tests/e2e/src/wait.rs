@@ -1,0 +1,20 @@
+//! Waiting for a condition, never for a time.
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up on it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks `probe` until it has an answer, and panics with `what` when it has
+/// none after [`PATIENCE`].
+pub fn wait_until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = probe() {
+            return answer;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        // Only how often the condition is looked at; nothing depends on it.
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
