@@ -1,0 +1,142 @@
+//! What to do with a connection: policy and bytes joined.
+#![forbid(unsafe_code)]
+
+use core::net::SocketAddr;
+
+use crate::address::canonical;
+use crate::outcome::Outcome;
+use crate::parse::{Header, Limits, Progress, Signature, parse, signature};
+use crate::rules::Policy;
+
+/// What happens to a valid header that names no TCP address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
+pub enum NoAddress {
+    /// The connection goes on with its own address.
+    #[default]
+    Accept = 0,
+    /// It is refused.
+    Refuse = 1,
+}
+
+/// All that can be set about headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Settings {
+    /// What a header may be like.
+    pub limits: Limits,
+    /// What becomes of one that names no TCP address.
+    pub no_address: NoAddress,
+}
+
+/// Why a decision is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum Event {
+    /// Bytes came, or may still come.
+    Data = 0,
+    /// The peer closed its side: no more bytes will come.
+    Closed = 1,
+    /// The time for the header has passed.
+    Timeout = 2,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum Action {
+    /// Close the connection; nothing of it may reach the protocol above.
+    Refuse = -1,
+    /// Wait for more bytes, the peer's end, or the timeout, and ask again.
+    More = 0,
+    /// Go on with the connection's own address.
+    Pass = 1,
+    /// Go on as the header says: with [`Decision::client`] as the peer, or with
+    /// the connection's own address where that is `None`.
+    Accept = 2,
+}
+
+/// A decision and its reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision<'a> {
+    /// What to do.
+    pub action: Action,
+    /// Why, in one word.
+    pub outcome: Outcome,
+    /// Bytes to take off the stream before the protocol above may see it.
+    pub consumed: usize,
+    /// With [`Action::More`]: bytes the header has at least, see
+    /// [`Progress::More`].
+    pub need: usize,
+    /// The header, where a valid one came; also one that is refused for naming no
+    /// address, or thrown away.
+    pub header: Option<Header<'a>>,
+    /// The address that replaces the peer's, in [canonical](canonical) form.
+    pub client: Option<SocketAddr>,
+    /// The address the client connected to, in canonical form; for information.
+    pub server: Option<SocketAddr>,
+}
+
+impl<'a> Decision<'a> {
+    fn new(action: Action, outcome: Outcome) -> Self {
+        Decision { action, outcome, consumed: 0, need: 0, header: None, client: None, server: None }
+    }
+
+    fn of_header(action: Action, outcome: Outcome, header: Header<'a>) -> Self {
+        Decision { consumed: header.len(), header: Some(header), ..Decision::new(action, outcome) }
+    }
+}
+
+/// Decides about a connection by the policy for its source (`None`: no rule
+/// matched) and the bytes that have come so far.
+///
+/// The function keeps no state: while it answers [`Action::More`], ask again with
+/// the same bytes and those that have come since. Where the policy does not
+/// [read](Policy::reads), the answer does not depend on the bytes.
+#[must_use]
+pub fn decide<'a>(
+    policy: Option<Policy>,
+    settings: &Settings,
+    bytes: &'a [u8],
+    event: Event,
+) -> Decision<'a> {
+    let policy = match policy {
+        None | Some(Policy::Refuse) => return Decision::new(Action::Refuse, Outcome::Untrusted),
+        Some(Policy::Direct) => return Decision::new(Action::Pass, Outcome::Direct),
+        Some(policy) => policy,
+    };
+    let need = match parse(bytes, &settings.limits) {
+        Ok(Progress::Done(header)) => return whole(policy, settings, header),
+        Ok(Progress::More { need }) => need,
+        Err(Outcome::NoHeader) if policy != Policy::Require => {
+            return Decision::new(Action::Pass, Outcome::Absent);
+        }
+        Err(outcome) => return Decision::new(Action::Refuse, outcome),
+    };
+    // Before the signature is whole, the bytes may as well be another protocol's.
+    let undecided = matches!(signature(bytes), Signature::Partial(_));
+    match event {
+        Event::Data => Decision { need, ..Decision::new(Action::More, Outcome::More) },
+        _ if undecided && policy != Policy::Require => Decision::new(Action::Pass, Outcome::Absent),
+        Event::Closed if bytes.is_empty() => Decision::new(Action::Refuse, Outcome::Silent),
+        Event::Closed => Decision::new(Action::Refuse, Outcome::Truncated),
+        Event::Timeout => Decision::new(Action::Refuse, Outcome::Timeout),
+    }
+}
+
+fn whole<'a>(policy: Policy, settings: &Settings, header: Header<'a>) -> Decision<'a> {
+    if policy == Policy::Strip {
+        return Decision::of_header(Action::Pass, Outcome::Stripped, header);
+    }
+    let outcome = header.outcome();
+    match outcome {
+        Outcome::Proxy => Decision {
+            client: header.source().map(canonical),
+            server: header.destination().map(canonical),
+            ..Decision::of_header(Action::Accept, outcome, header)
+        },
+        Outcome::NoAddress if settings.no_address == NoAddress::Refuse => {
+            Decision { consumed: 0, ..Decision::of_header(Action::Refuse, outcome, header) }
+        }
+        _ => Decision::of_header(Action::Accept, outcome, header),
+    }
+}

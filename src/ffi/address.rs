@@ -1,0 +1,209 @@
+//! Addresses in C: a small struct of our own, text, and `struct sockaddr`.
+
+use core::ffi::c_char;
+use core::mem::offset_of;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use libc::{
+    AF_INET, AF_INET6, AF_UNIX, sa_family_t, sockaddr, sockaddr_in, sockaddr_in6, socklen_t,
+};
+
+use super::{Error, bytes, bytes_mut};
+use crate::address::{AddressText, Family};
+use crate::rules::Peer;
+use crate::text::{escape, hex};
+
+/// An IP address and port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct realpeer_address {
+    /// REALPEER_FAMILY_INET, REALPEER_FAMILY_INET6, or REALPEER_FAMILY_UNSPEC:
+    /// no address.
+    pub family: u8,
+    /// Zero.
+    pub reserved: u8,
+    /// Port in the byte order of the host.
+    pub port: u16,
+    /// The address as on the wire, IPv4 in the first 4 bytes.
+    pub ip: [u8; 16],
+}
+
+impl From<Option<SocketAddr>> for realpeer_address {
+    fn from(address: Option<SocketAddr>) -> Self {
+        let Some(address) = address else { return Self::default() };
+        let (family, ip) = match address.ip() {
+            IpAddr::V4(v4) => {
+                let [a, b, c, d] = v4.octets();
+                (Family::Inet, [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+            }
+            IpAddr::V6(v6) => (Family::Inet6, v6.octets()),
+        };
+        Self { family: family as u8, reserved: 0, port: address.port(), ip }
+    }
+}
+
+impl realpeer_address {
+    fn to_ip(self) -> Option<IpAddr> {
+        let [a, b, c, d, ..] = self.ip;
+        match self.family {
+            1 => Some(IpAddr::V4(Ipv4Addr::new(a, b, c, d))),
+            2 => Some(IpAddr::V6(Ipv6Addr::from(self.ip))),
+            _ => None,
+        }
+    }
+}
+
+/// A length for C; every text here is far below 2 GiB.
+pub(super) fn length(len: usize) -> i32 {
+    i32::try_from(len).unwrap_or(i32::MAX)
+}
+
+/// Writes the address, without the port, as text: dotted IPv4, or IPv6 as
+/// RFC 5952 has it. The text is followed by a NUL; REALPEER_ADDRESS_TEXT bytes
+/// are always enough.
+///
+/// @return the length of the text without the NUL, or REALPEER_ERROR_NOT_FOUND
+///   where there is no address; nothing is written if `size` is too small
+///
+/// # Safety
+/// `address` must be NULL or readable, `out` NULL or writable for `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_address_text(
+    address: *const realpeer_address,
+    out: *mut c_char,
+    size: usize,
+) -> i32 {
+    // SAFETY: the caller's promises, on both pointers.
+    let (address, out) = unsafe { (bytes(address, 1), bytes_mut(out.cast::<u8>(), size)) };
+    let (Some([address]), Some(out)) = (address, out) else {
+        return Error::InvalidArgument as i32;
+    };
+    let Some(ip) = address.to_ip() else { return Error::NotFound as i32 };
+    let text = AddressText::new(ip);
+    let text = text.as_bytes();
+    if let Some((to, [nul, ..])) = out.split_at_mut_checked(text.len()) {
+        to.iter_mut().zip(text).for_each(|(to, &from)| *to = from);
+        *nul = 0;
+    }
+    length(text.len())
+}
+
+/// Writes the address as a `struct sockaddr_in` or `struct sockaddr_in6`.
+///
+/// @param out at least `*out_len` bytes, at most a `struct sockaddr_storage`
+/// @param out_len in: the size of `out`; out: the size of what was written
+/// @return 0; REALPEER_ERROR_NOT_FOUND where there is no address;
+///   REALPEER_ERROR_INVALID_ARGUMENT where `out` is NULL or too small
+///
+/// # Safety
+/// `address` must be NULL or readable, `out` NULL or writable for `*out_len`
+/// bytes and aligned as a `struct sockaddr_storage`, `out_len` NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_address_to_sockaddr(
+    address: *const realpeer_address,
+    out: *mut sockaddr,
+    out_len: *mut socklen_t,
+) -> i32 {
+    // SAFETY: the caller's promises.
+    let (address, len) = unsafe { (bytes(address, 1), bytes_mut(out_len, 1)) };
+    let (Some([address]), Some([len]), false) = (address, len, out.is_null()) else {
+        return Error::InvalidArgument as i32;
+    };
+    let Some(ip) = address.to_ip() else { return Error::NotFound as i32 };
+    // SAFETY: all zeroes are a valid value of these plain C structs.
+    let (mut v4, mut v6): (sockaddr_in, sockaddr_in6) = unsafe { core::mem::zeroed() };
+    let (from, size) = match ip {
+        IpAddr::V4(ip) => {
+            v4.sin_family = family(AF_INET);
+            v4.sin_port = address.port.to_be();
+            v4.sin_addr.s_addr = u32::from_ne_bytes(ip.octets());
+            ((&raw const v4).cast::<u8>(), size_of::<sockaddr_in>())
+        }
+        IpAddr::V6(ip) => {
+            v6.sin6_family = family(AF_INET6);
+            v6.sin6_port = address.port.to_be();
+            v6.sin6_addr.s6_addr = ip.octets();
+            ((&raw const v6).cast::<u8>(), size_of::<sockaddr_in6>())
+        }
+    };
+    match (usize::try_from(*len), socklen_t::try_from(size)) {
+        (Ok(room), Ok(written)) if room >= size => {
+            // SAFETY: `from` is one of the structs above, `out` has room for it.
+            unsafe { core::ptr::copy_nonoverlapping(from, out.cast::<u8>(), size) };
+            *len = written;
+            0
+        }
+        _ => Error::InvalidArgument as i32,
+    }
+}
+
+fn family(constant: i32) -> sa_family_t {
+    sa_family_t::try_from(constant).unwrap_or(0)
+}
+
+/// Who is behind a `struct sockaddr`; `None` for what is neither IP nor Unix.
+///
+/// # Safety
+/// `address` must be NULL or readable for `len` bytes.
+pub(super) unsafe fn peer(address: *const sockaddr, len: socklen_t) -> Option<Peer> {
+    // SAFETY: the caller's promise. Bytes, for the struct may lie anywhere.
+    let raw = unsafe { bytes(address.cast::<u8>(), usize::try_from(len).ok()?) }?;
+    let field = |offset: usize| raw.get(offset..);
+    let family = field(offset_of!(sockaddr, sa_family))?.first_chunk().copied()?;
+    match i32::from(sa_family_t::from_ne_bytes(family)) {
+        AF_INET => {
+            let ip: &[u8; 4] = field(offset_of!(sockaddr_in, sin_addr))?.first_chunk()?;
+            Some(Peer::Ip(IpAddr::V4(Ipv4Addr::from(*ip))))
+        }
+        AF_INET6 => {
+            let ip: &[u8; 16] = field(offset_of!(sockaddr_in6, sin6_addr))?.first_chunk()?;
+            Some(Peer::Ip(IpAddr::V6(Ipv6Addr::from(*ip))))
+        }
+        AF_UNIX => Some(Peer::Unix),
+        _ => None,
+    }
+}
+
+/// Writes bytes for a log line: printable ASCII stays, quotes, backslashes and
+/// all other bytes become `\xHH`. No NUL is added.
+///
+/// @return the length of the text, at most 4 times `len`; nothing is written if
+///   `size` is smaller; REALPEER_ERROR_INVALID_ARGUMENT
+///
+/// # Safety
+/// `data` must be NULL or readable for `len` bytes, `out` NULL or writable for
+/// `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_escape(
+    data: *const u8,
+    len: usize,
+    out: *mut c_char,
+    size: usize,
+) -> i32 {
+    // SAFETY: the caller's promises.
+    match unsafe { (bytes(data, len), bytes_mut(out.cast::<u8>(), size)) } {
+        (Some(data), Some(out)) => length(escape(data, out)),
+        _ => Error::InvalidArgument as i32,
+    }
+}
+
+/// Writes bytes as lower-case hex digits. No NUL is added.
+///
+/// @return the length of the text, twice `len`; nothing is written if `size` is
+///   smaller; REALPEER_ERROR_INVALID_ARGUMENT
+///
+/// # Safety
+/// As for realpeer_escape.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_hex(
+    data: *const u8,
+    len: usize,
+    out: *mut c_char,
+    size: usize,
+) -> i32 {
+    // SAFETY: the caller's promises.
+    match unsafe { (bytes(data, len), bytes_mut(out.cast::<u8>(), size)) } {
+        (Some(data), Some(out)) => length(hex(data, out)),
+        _ => Error::InvalidArgument as i32,
+    }
+}

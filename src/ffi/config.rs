@@ -1,0 +1,168 @@
+//! Policies and rules in C.
+
+use core::ffi::{CStr, c_char};
+
+use libc::{sockaddr, socklen_t};
+
+use super::address::peer;
+use super::{Error, Out, bytes, bytes_mut};
+use crate::rules::{Policy, Rule, RuleError, Rules};
+
+/// For realpeer_decide: no rule matched the source, which is to be refused.
+pub const REALPEER_POLICY_NONE: i32 = 0;
+
+/// The policy of a word.
+///
+/// @return REALPEER_POLICY_*; REALPEER_ERROR_BAD_POLICY;
+///   REALPEER_ERROR_INVALID_ARGUMENT
+///
+/// # Safety
+/// `word` must be NULL or readable for `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_policy(word: *const c_char, len: usize) -> i32 {
+    // SAFETY: the caller's promise.
+    match unsafe { bytes(word.cast::<u8>(), len) } {
+        None => Error::InvalidArgument as i32,
+        Some(word) => match Policy::from_name(word) {
+            Some(policy) => policy as i32,
+            None => Error::BadPolicy as i32,
+        },
+    }
+}
+
+/// The word of a policy, "none" for REALPEER_POLICY_NONE, "unknown" for any other
+/// number. Static, never NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn realpeer_policy_name(policy: i32) -> *const c_char {
+    let name: &CStr = match Policy::from_number(policy) {
+        Some(policy) => policy.c_name(),
+        None if policy == REALPEER_POLICY_NONE => c"none",
+        None => c"unknown",
+    };
+    name.as_ptr()
+}
+
+/// Reads a source: an IPv4 or IPv6 address, a CIDR block, `unix:` or `all`.
+///
+/// @param policy REALPEER_POLICY_*
+/// @param tag a number of the caller's, given back in the rule
+/// @param out filled in where the text is a source, else left alone
+/// @param out_size sizeof(realpeer_rule)
+/// @return 0; 1 where bits behind the prefix were set, which are ignored: worth a
+///   warning; REALPEER_ERROR_BAD_SOURCE, REALPEER_ERROR_BAD_PREFIX,
+///   REALPEER_ERROR_BAD_POLICY, REALPEER_ERROR_INVALID_ARGUMENT
+///
+/// # Safety
+/// Pointers must be NULL or valid for the size given with them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_rule_parse(
+    source: *const c_char,
+    len: usize,
+    policy: i32,
+    tag: u32,
+    out: *mut Rule,
+    out_size: usize,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    let source = unsafe { bytes(source.cast::<u8>(), len) };
+    let out = Out::new(out, out_size, size_of::<Rule>());
+    let (Some(source), Some(out)) = (source, out) else { return Error::InvalidArgument as i32 };
+    let Some(policy) = Policy::from_number(policy) else { return Error::BadPolicy as i32 };
+    let Ok(source) = core::str::from_utf8(source) else { return Error::BadSource as i32 };
+    match Rule::parse(source, policy, tag) {
+        Ok((rule, bits_cleared)) => {
+            // SAFETY: the caller's promise on `out`.
+            unsafe { out.write(rule) };
+            bits_cleared.into()
+        }
+        Err(RuleError::BadSource) => Error::BadSource as i32,
+        Err(RuleError::BadPrefix) => Error::BadPrefix as i32,
+    }
+}
+
+/// Prepares an array of rules for realpeer_rules_find: sorts it in place. The
+/// longest prefix that matches decides, whatever the order was.
+///
+/// @param duplicate NULL, or room for the tags of two rules for one source, the
+///   smaller first; written only with REALPEER_ERROR_DUPLICATE_SOURCE
+/// @return 0; REALPEER_ERROR_DUPLICATE_SOURCE, even where the policies agree;
+///   REALPEER_ERROR_INVALID_ARGUMENT
+///
+/// # Safety
+/// `rules` must be NULL or an array of `count` rules that realpeer_rule_parse has
+/// filled in, `duplicate` NULL or writable for two numbers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_rules_prepare(
+    rules: *mut Rule,
+    count: usize,
+    duplicate: *mut u32,
+) -> i32 {
+    // SAFETY: the caller's promises.
+    let (rules, duplicate) = unsafe {
+        (bytes_mut(rules, count), bytes_mut(duplicate, if duplicate.is_null() { 0 } else { 2 }))
+    };
+    let (Some(rules), Some(duplicate)) = (rules, duplicate) else {
+        return Error::InvalidArgument as i32;
+    };
+    match Rules::prepare(rules) {
+        Ok(_) => 0,
+        Err(found) => {
+            if let [first, second] = duplicate {
+                (*first, *second) = found.tags;
+            }
+            Error::DuplicateSource as i32
+        }
+    }
+}
+
+/// The policy for whoever connected. IPv4 addresses mapped into IPv6 match the
+/// rules for IPv4; Unix sockets match `unix:` or `all`.
+///
+/// @param rules an array that realpeer_rules_prepare has prepared
+/// @return REALPEER_POLICY_*; REALPEER_POLICY_NONE where no rule matches or the
+///   address is of another family: refuse it; REALPEER_ERROR_INVALID_ARGUMENT
+///
+/// # Safety
+/// `rules` must be NULL or an array of `count` rules, `peer` NULL or readable for
+/// `peer_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_rules_find(
+    rules: *const Rule,
+    count: usize,
+    peer: *const sockaddr,
+    peer_len: socklen_t,
+) -> i32 {
+    if peer.is_null() {
+        return Error::InvalidArgument as i32;
+    }
+    // SAFETY: the caller's promises.
+    let (rules, peer) = unsafe { (bytes(rules, count), self::peer(peer, peer_len)) };
+    let Some(rules) = rules else { return Error::InvalidArgument as i32 };
+    match peer.and_then(|peer| Rules::from_prepared(rules).find(peer)) {
+        Some(policy) => policy as i32,
+        None => REALPEER_POLICY_NONE,
+    }
+}
+
+/// Whether two prepared arrays hold the same rules, whatever their tags.
+///
+/// @return 1 or 0; REALPEER_ERROR_INVALID_ARGUMENT
+///
+/// # Safety
+/// Both must be NULL or arrays of that many rules.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_rules_equal(
+    a: *const Rule,
+    a_count: usize,
+    b: *const Rule,
+    b_count: usize,
+) -> i32 {
+    // SAFETY: the caller's promises.
+    match unsafe { (bytes(a, a_count), bytes(b, b_count)) } {
+        (Some(a), Some(b)) => {
+            let equal = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b));
+            equal.into()
+        }
+        _ => Error::InvalidArgument as i32,
+    }
+}

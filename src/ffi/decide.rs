@@ -1,0 +1,103 @@
+//! The decision in C.
+
+use super::{
+    Error, Out, REALPEER_POLICY_NONE, bytes, realpeer_address, realpeer_header, realpeer_settings,
+};
+use crate::decide::{Decision, Event, decide};
+use crate::rules::Policy;
+
+/// What to do with a connection, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct realpeer_decision {
+    /// What realpeer_decide returned: REALPEER_ACTION_*.
+    pub action: i32,
+    /// Why: REALPEER_RESULT_*. With REALPEER_ACTION_REFUSE this is negative, but
+    /// for REALPEER_RESULT_NO_ADDRESS where the settings refuse that.
+    pub result: i32,
+    /// Bytes to take off the stream before the protocol above may see it.
+    pub consumed: u32,
+    /// With REALPEER_ACTION_MORE: bytes the header has at least, those that are
+    /// here included. Whoever reads up to this many cannot read past the header.
+    pub need: u32,
+    /// With REALPEER_ACTION_ACCEPT: the address that replaces the peer's, IPv4
+    /// where it came mapped into IPv6. REALPEER_FAMILY_UNSPEC: the connection
+    /// keeps its own.
+    pub client: realpeer_address,
+    /// What the client connected to, for information.
+    pub server: realpeer_address,
+    /// The header, where a valid one came (`version` is not 0).
+    pub header: realpeer_header,
+}
+
+impl From<Decision<'_>> for realpeer_decision {
+    fn from(decision: Decision<'_>) -> Self {
+        // Nothing here is longer than 65,551 bytes.
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Self {
+            action: decision.action as i32,
+            result: decision.outcome as i32,
+            consumed: number(decision.consumed),
+            need: number(decision.need),
+            client: decision.client.into(),
+            server: decision.server.into(),
+            header: decision.header.map(Into::into).unwrap_or_default(),
+        }
+    }
+}
+
+/// Decides about a connection by the policy for its source and the bytes that
+/// have come so far.
+///
+/// Keeps no state: while it returns REALPEER_ACTION_MORE, ask again with the same
+/// bytes and those that have come since, or with the event that ends the wait.
+/// With REALPEER_POLICY_DIRECT, REALPEER_POLICY_REFUSE and REALPEER_POLICY_NONE
+/// no byte has to be read.
+///
+/// @param policy what realpeer_rules_find returned
+/// @param settings NULL for the defaults
+/// @param settings_size sizeof(realpeer_settings)
+/// @param data the first bytes of the connection; NULL with length 0 is fine
+/// @param event REALPEER_EVENT_*
+/// @param out filled in unless an argument is invalid
+/// @param out_size sizeof(realpeer_decision)
+/// @return REALPEER_ACTION_ACCEPT, REALPEER_ACTION_PASS, REALPEER_ACTION_MORE;
+///   REALPEER_ACTION_REFUSE; REALPEER_ERROR_INVALID_ARGUMENT. All that is
+///   negative means: close the connection.
+///
+/// # Safety
+/// Pointers must be NULL or valid for the size given with them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_decide(
+    policy: i32,
+    settings: *const realpeer_settings,
+    settings_size: usize,
+    data: *const u8,
+    len: usize,
+    event: i32,
+    out: *mut realpeer_decision,
+    out_size: usize,
+) -> i32 {
+    // SAFETY: the caller's promises.
+    let (data, settings) =
+        unsafe { (bytes(data, len), super::header::settings(settings, settings_size)) };
+    let out = Out::new(out, out_size, size_of::<realpeer_decision>());
+    let (Some(data), Some(settings), Some(out)) = (data, settings, out) else {
+        return Error::InvalidArgument as i32;
+    };
+    let policy = match (policy, Policy::from_number(policy)) {
+        (_, Some(policy)) => Some(policy),
+        (REALPEER_POLICY_NONE, None) => None,
+        _ => return Error::InvalidArgument as i32,
+    };
+    let event = match event {
+        0 => Event::Data,
+        1 => Event::Closed,
+        2 => Event::Timeout,
+        _ => return Error::InvalidArgument as i32,
+    };
+    let decision = decide(policy, &settings, data, event);
+    // SAFETY: the caller's promise on `out`.
+    unsafe { out.write(decision.into()) };
+    decision.action as i32
+}

@@ -1,0 +1,91 @@
+//! The C interface. `include/realpeer.h` is generated from this module.
+//!
+//! All `unsafe` code of the library that has to do with pointers is here. The
+//! functions check what can be checked (NULL, lengths, enumerators), build slices
+//! from the rest, and call the safe functions of the same name.
+#![allow(unsafe_code)]
+#![allow(non_camel_case_types)] // the names are those of the C header
+
+mod address;
+mod config;
+mod decide;
+mod header;
+mod outcome;
+mod tlv;
+
+pub use address::*;
+pub use config::*;
+pub use decide::*;
+pub use header::*;
+pub use outcome::*;
+pub use tlv::*;
+
+use core::slice;
+
+/// The `len` elements at `data`; `None` where the two cannot be right. NULL with
+/// length 0 is empty.
+///
+/// # Safety
+/// Unless NULL, `data` must be readable for `len` elements and stay unchanged for
+/// `'a`.
+unsafe fn bytes<'a, T>(data: *const T, len: usize) -> Option<&'a [T]> {
+    if data.is_null() {
+        return if len == 0 { Some(&[]) } else { None };
+    }
+    if !data.is_aligned() || !can_be_slice::<T>(len) {
+        return None;
+    }
+    // SAFETY: not NULL, aligned, and not longer than a slice may be; the rest is
+    // the caller's promise.
+    Some(unsafe { slice::from_raw_parts(data, len) })
+}
+
+/// As [`bytes`], to be written to.
+///
+/// # Safety
+/// Unless NULL, `data` must be writable for `len` elements, initialised, and
+/// nobody else's for `'a`.
+unsafe fn bytes_mut<'a, T>(data: *mut T, len: usize) -> Option<&'a mut [T]> {
+    if data.is_null() {
+        return if len == 0 { Some(&mut []) } else { None };
+    }
+    if !data.is_aligned() || !can_be_slice::<T>(len) {
+        return None;
+    }
+    // SAFETY: as above.
+    Some(unsafe { slice::from_raw_parts_mut(data, len) })
+}
+
+fn can_be_slice<T>(len: usize) -> bool {
+    len.checked_mul(size_of::<T>()).is_some_and(|size| isize::try_from(size).is_ok())
+}
+
+/// A struct that C hands out to be filled. C says how large it knows it to be, so
+/// that structs can grow at their end: of a larger one the rest is zeroed, a
+/// smaller one than the first version had is refused.
+struct Out<T> {
+    to: *mut T,
+    size: usize,
+}
+
+impl<T: Copy> Out<T> {
+    /// `None` where `to` is NULL, misaligned, or smaller than `least` bytes.
+    fn new(to: *mut T, size: usize, least: usize) -> Option<Self> {
+        let usable = !to.is_null() && to.is_aligned() && size >= least;
+        if usable { Some(Out { to, size }) } else { None }
+    }
+
+    /// # Safety
+    /// The pointer must be writable for the size that was stated.
+    unsafe fn write(self, value: T) {
+        let known = self.size.min(size_of::<T>());
+        let rest = self.size.saturating_sub(known);
+        let to = self.to.cast::<u8>();
+        // SAFETY: `known` bytes are within both; a Rust value on the stack and
+        // the caller's memory do not overlap. The rest is within the caller's.
+        unsafe {
+            core::ptr::copy_nonoverlapping((&raw const value).cast::<u8>(), to, known);
+            core::ptr::write_bytes(to.add(known), 0, rest);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Results, errors and the version.
+
+use core::ffi::{CStr, c_char};
+
+use crate::outcome::Outcome;
+use crate::rules::{Duplicate, RuleError};
+
+/// Why a call was refused, or found nothing. Results of a connection are
+/// realpeer_result; the two never share a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Error {
+    /// A pointer is NULL, a size too small, or a number no enumerator.
+    InvalidArgument = -64,
+    /// The word is no policy.
+    BadPolicy = -65,
+    /// The text is no source.
+    BadSource = -66,
+    /// The prefix length does not fit its address.
+    BadPrefix = -67,
+    /// A source is named twice.
+    DuplicateSource = -68,
+    /// The name is no field of a TLV.
+    BadField = -69,
+    /// The header does not carry it.
+    NotFound = -70,
+}
+
+impl Error {
+    const ALL: [(Error, &'static CStr, &'static CStr); 7] = [
+        (Error::InvalidArgument, c"invalid_argument", c"invalid argument"),
+        (
+            Error::BadPolicy,
+            c"bad_policy",
+            c"not a policy, which are \"require\", \"optional\", \"strip\", \"direct\" and \"refuse\"",
+        ),
+        (Error::BadSource, c"bad_source", RuleError::BadSource.c_text()),
+        (Error::BadPrefix, c"bad_prefix", RuleError::BadPrefix.c_text()),
+        (Error::DuplicateSource, c"duplicate_source", Duplicate::TEXT),
+        (Error::BadField, c"bad_field", c"not the name of a TLV"),
+        (Error::NotFound, c"not_found", c"the header does not carry it"),
+    ];
+}
+
+fn words(number: i32) -> (&'static CStr, &'static CStr) {
+    if let Some(outcome) = Outcome::from_number(number) {
+        return (outcome.c_name(), outcome.c_text());
+    }
+    match Error::ALL.iter().find(|(error, ..)| *error as i32 == number) {
+        Some(&(_, name, text)) => (name, text),
+        None => (c"unknown", c"unknown result"),
+    }
+}
+
+/// The version of the library that is linked, such as "0.1.0".
+#[unsafe(no_mangle)]
+pub extern "C" fn realpeer_version() -> *const c_char {
+    const VERSION: &CStr =
+        match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+            Ok(version) => version,
+            Err(_) => c"",
+        };
+    VERSION.as_ptr()
+}
+
+/// The version of the library that is linked, as 0x00MMmmpp; compare with
+/// REALPEER_VERSION_NUMBER.
+#[unsafe(no_mangle)]
+pub extern "C" fn realpeer_version_number() -> u32 {
+    const fn number(text: &str) -> u32 {
+        match u32::from_str_radix(text, 10) {
+            Ok(number) => number & 0xff,
+            Err(_) => 0xff,
+        }
+    }
+    number(env!("CARGO_PKG_VERSION_MAJOR")) << 16
+        | number(env!("CARGO_PKG_VERSION_MINOR")) << 8
+        | number(env!("CARGO_PKG_VERSION_PATCH"))
+}
+
+/// The word for a realpeer_result or realpeer_error, such as "bad_checksum", for
+/// logs and metrics; "unknown" for any other number. Static, never NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn realpeer_result_name(result: i32) -> *const c_char {
+    words(result).0.as_ptr()
+}
+
+/// A phrase for people that says what a realpeer_result or realpeer_error means,
+/// fit to follow a colon. Static, never NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn realpeer_strerror(result: i32) -> *const c_char {
+    words(result).1.as_ptr()
+}
+
+/// Whether a connection with this result is ordinary and nothing for the error
+/// log: accepted or passed, or closed before it sent a byte, as health checks do.
+///
+/// @return 1 or 0
+#[unsafe(no_mangle)]
+pub extern "C" fn realpeer_result_is_quiet(result: i32) -> i32 {
+    Outcome::from_number(result).is_some_and(Outcome::is_quiet).into()
+}

@@ -1,0 +1,408 @@
+//! Which source may say what: address prefixes and their policies.
+#![forbid(unsafe_code)]
+
+use core::cmp::Ordering;
+use core::ffi::CStr;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::address::canonical_ip;
+use crate::outcome::text_of;
+use crate::scan;
+
+/// What is made of connections from a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Policy {
+    /// A valid header must come; its address replaces the peer's.
+    Require = 1,
+    /// A header may come. Breaks the rule not to guess (section 2): a trusted
+    /// proxy that forgets the header lets its client write one.
+    Optional = 2,
+    /// A header may come and is thrown away.
+    Strip = 3,
+    /// No header is looked for; not a byte is read.
+    Direct = 4,
+    /// The connection is closed before a byte is read.
+    Refuse = 5,
+}
+
+impl Policy {
+    /// Every policy.
+    pub const ALL: [Policy; 5] =
+        [Policy::Require, Policy::Optional, Policy::Strip, Policy::Direct, Policy::Refuse];
+
+    /// Its word in configuration files and variables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        text_of(self.c_name())
+    }
+
+    pub(crate) const fn c_name(self) -> &'static CStr {
+        match self {
+            Policy::Require => c"require",
+            Policy::Optional => c"optional",
+            Policy::Strip => c"strip",
+            Policy::Direct => c"direct",
+            Policy::Refuse => c"refuse",
+        }
+    }
+
+    /// The policy of this word.
+    #[must_use]
+    pub fn from_name(name: &[u8]) -> Option<Policy> {
+        Policy::ALL.into_iter().find(|policy| policy.name().as_bytes() == name)
+    }
+
+    /// The policy with this number.
+    #[must_use]
+    pub fn from_number(number: i32) -> Option<Policy> {
+        Policy::ALL.into_iter().find(|&policy| policy as i32 == number)
+    }
+
+    /// Whether the first bytes of the connection have to be read for it.
+    #[must_use]
+    pub const fn reads(self) -> bool {
+        matches!(self, Policy::Require | Policy::Optional | Policy::Strip)
+    }
+}
+
+/// Who connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Peer {
+    /// Over IP, from this address.
+    Ip(IpAddr),
+    /// Over a Unix socket.
+    Unix,
+}
+
+impl From<IpAddr> for Peer {
+    fn from(ip: IpAddr) -> Self {
+        Peer::Ip(ip)
+    }
+}
+
+/// What a rule is for, in the order in which rules are sorted.
+const ALL: u8 = 0;
+const UNIX: u8 = 1;
+const INET: u8 = 2;
+const INET6: u8 = 3;
+const NO_PARENT: u32 = u32::MAX;
+
+/// A source and its policy. Put them into an array and [prepare](Rules::prepare)
+/// that; how it is laid out inside is not part of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct Rule {
+    /// First address of the prefix, IPv4 in the first four bytes.
+    ip: [u8; 16],
+    /// The smallest rule that contains this one, by its place in the array.
+    parent: u32,
+    /// A number of the caller's, for example a line of a configuration file.
+    tag: u32,
+    kind: u8,
+    prefix: u8,
+    policy: u8,
+    reserved: u8,
+}
+
+/// Why the text of a source is no rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RuleError {
+    /// Neither an address, nor `unix:`, nor `all`.
+    BadSource,
+    /// What follows the slash is no number, or more bits than the address has.
+    BadPrefix,
+}
+
+impl RuleError {
+    /// A phrase that says what is wrong, fit to stand in a message.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        text_of(self.c_text())
+    }
+
+    pub(crate) const fn c_text(self) -> &'static CStr {
+        match self {
+            RuleError::BadSource => {
+                c"not an IPv4 or IPv6 address, a CIDR block, \"unix:\" or \"all\""
+            }
+            RuleError::BadPrefix => c"the prefix length is not a number of bits of its address",
+        }
+    }
+}
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.text())
+    }
+}
+
+impl core::error::Error for RuleError {}
+
+/// Two rules for one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Duplicate {
+    /// Tags of the two, the smaller one first.
+    pub tags: (u32, u32),
+}
+
+impl Duplicate {
+    pub(crate) const TEXT: &'static CStr = c"the same source is named twice";
+}
+
+impl fmt::Display for Duplicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(text_of(Self::TEXT))
+    }
+}
+
+impl core::error::Error for Duplicate {}
+
+impl Rule {
+    /// Reads a source: an address, a CIDR block, `unix:` or `all`. The flag says
+    /// whether bits behind the prefix were set, and have been cleared.
+    ///
+    /// A block within `::ffff:0:0/96` is the IPv4 block it maps.
+    ///
+    /// # Errors
+    /// [`RuleError`] says what is wrong with the text.
+    pub fn parse(source: &str, policy: Policy, tag: u32) -> Result<(Rule, bool), RuleError> {
+        let rule = |kind, ip, prefix| Rule {
+            ip,
+            parent: NO_PARENT,
+            tag,
+            kind,
+            prefix,
+            policy: policy as u8,
+            reserved: 0,
+        };
+        match source {
+            "all" => return Ok((rule(ALL, [0; 16], 0), false)),
+            "unix:" => return Ok((rule(UNIX, [0; 16], 0), false)),
+            _ => {}
+        }
+        let mut parts = source.as_bytes().splitn(2, |&byte| byte == b'/');
+        let ip = parts.next().and_then(scan::ip).ok_or(RuleError::BadSource)?;
+        let bits = if ip.is_ipv4() { 32 } else { 128 };
+        let prefix = match parts.next() {
+            None => bits,
+            Some(text) => {
+                prefix_len(text).filter(|&len| len <= bits).ok_or(RuleError::BadPrefix)?
+            }
+        };
+        let (kind, full, prefix) = match canonical_ip(ip) {
+            IpAddr::V4(v4) if ip.is_ipv4() => (INET, from_v4(v4), prefix),
+            IpAddr::V4(v4) if prefix >= 96 => (INET, from_v4(v4), prefix.saturating_sub(96)),
+            _ => match ip {
+                IpAddr::V6(v6) => (INET6, v6.octets(), prefix),
+                IpAddr::V4(v4) => (INET, from_v4(v4), prefix),
+            },
+        };
+        let masked = mask(full, prefix);
+        Ok((rule(kind, masked, prefix), masked != full))
+    }
+
+    /// The caller's number.
+    #[must_use]
+    pub fn tag(&self) -> u32 {
+        self.tag
+    }
+
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> Option<Policy> {
+        Policy::from_number(i32::from(self.policy))
+    }
+
+    /// Whether both name the same source and policy.
+    #[must_use]
+    pub fn same(&self, other: &Rule) -> bool {
+        self.order(other) == Ordering::Equal && self.policy == other.policy
+    }
+
+    /// By kind, then first address, then the wider prefix first.
+    fn order(&self, other: &Rule) -> Ordering {
+        (self.kind, self.ip, self.prefix).cmp(&(other.kind, other.ip, other.prefix))
+    }
+
+    fn contains(&self, kind: u8, ip: &[u8; 16]) -> bool {
+        self.kind == kind && mask(*ip, self.prefix) == self.ip
+    }
+}
+
+/// A prefix length as people write it: digits, no sign, no heading zero.
+fn prefix_len(text: &[u8]) -> Option<u8> {
+    let len = scan::whole(text, |cursor| cursor.decimal(u16::from(u8::MAX), b' '))?;
+    u8::try_from(len).ok()
+}
+
+fn from_v4(ip: Ipv4Addr) -> [u8; 16] {
+    let [a, b, c, d] = ip.octets();
+    [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+}
+
+/// Keeps the first `prefix` bits.
+fn mask(ip: [u8; 16], prefix: u8) -> [u8; 16] {
+    let dropped = 128_u32.saturating_sub(u32::from(prefix));
+    let bits = u128::MAX.checked_shl(dropped).unwrap_or(0);
+    (u128::from_be_bytes(ip) & bits).to_be_bytes()
+}
+
+/// Rules that have been prepared for look-up. The longest prefix that matches
+/// decides, whatever the order in which the rules were written.
+///
+/// ```
+/// use realpeer::{Policy, Rule, Rules};
+/// use std::net::IpAddr;
+///
+/// let mut rules = [
+///     Rule::parse("10.0.0.0/8", Policy::Require, 1)?.0,
+///     Rule::parse("10.1.2.3", Policy::Direct, 2)?.0,
+/// ];
+/// let rules = Rules::prepare(&mut rules)?;
+/// let policy = |ip: &str| rules.find(ip.parse::<IpAddr>().unwrap().into());
+/// assert_eq!(policy("10.1.2.3"), Some(Policy::Direct));
+/// assert_eq!(policy("::ffff:10.9.9.9"), Some(Policy::Require));
+/// assert_eq!(policy("192.0.2.1"), None); // to be refused
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    sorted: &'a [Rule],
+}
+
+impl<'a> Rules<'a> {
+    /// Sorts the array in place (`n log n`, no memory taken) and links each rule
+    /// to the one that contains it.
+    ///
+    /// # Errors
+    /// [`Duplicate`] where a source is named twice, even with the same policy.
+    pub fn prepare(rules: &'a mut [Rule]) -> Result<Rules<'a>, Duplicate> {
+        sort(rules);
+        for pair in rules.windows(2) {
+            if let [a, b] = pair {
+                if a.order(b) == Ordering::Equal {
+                    let tags = (a.tag.min(b.tag), a.tag.max(b.tag));
+                    return Err(Duplicate { tags });
+                }
+            }
+        }
+        for i in 0..rules.len() {
+            let Some(&rule) = rules.get(i) else { break };
+            // The rule before this one, or one of those that contain that one, is
+            // the smallest that contains this one.
+            let mut candidate = i.checked_sub(1);
+            while let Some(outer) = candidate.and_then(|at| rules.get(at)) {
+                if outer.contains(rule.kind, &rule.ip) {
+                    break;
+                }
+                candidate = index(outer.parent);
+            }
+            if let Some(rule) = rules.get_mut(i) {
+                rule.parent = candidate.and_then(|at| u32::try_from(at).ok()).unwrap_or(NO_PARENT);
+            }
+        }
+        Ok(Rules { sorted: rules })
+    }
+
+    /// Takes an array for one that was prepared before. Look-ups in one that was
+    /// not find the wrong rules, and nothing worse.
+    #[must_use]
+    pub fn from_prepared(rules: &'a [Rule]) -> Rules<'a> {
+        Rules { sorted: rules }
+    }
+
+    /// The rules in their order of look-up.
+    #[must_use]
+    pub fn as_slice(&self) -> &'a [Rule] {
+        self.sorted
+    }
+
+    /// The policy for a peer; `None` if no rule matches: refuse it. An IPv4 peer
+    /// mapped into IPv6 matches the rules for IPv4, and only those and `all`.
+    #[must_use]
+    pub fn find(&self, peer: Peer) -> Option<Policy> {
+        let (kind, ip) = match peer {
+            Peer::Unix => (UNIX, [0; 16]),
+            Peer::Ip(ip) => match canonical_ip(ip) {
+                IpAddr::V4(v4) => (INET, from_v4(v4)),
+                IpAddr::V6(v6) => (INET6, Ipv6Addr::octets(&v6)),
+            },
+        };
+        self.longest(kind, &ip).or_else(|| self.all())?.policy()
+    }
+
+    fn longest(&self, kind: u8, ip: &[u8; 16]) -> Option<&'a Rule> {
+        let behind = self.sorted.partition_point(|rule| (rule.kind, &rule.ip) <= (kind, ip));
+        let mut candidate = behind.checked_sub(1);
+        // A parent lies in front of its rule. Insisting on that bounds the loop
+        // even in an array that was never prepared.
+        let mut below = behind;
+        while let Some(at) = candidate.filter(|&at| at < below) {
+            let rule = self.sorted.get(at)?;
+            if rule.contains(kind, ip) {
+                return Some(rule);
+            }
+            below = at;
+            candidate = index(rule.parent);
+        }
+        None
+    }
+
+    fn all(&self) -> Option<&'a Rule> {
+        self.sorted.first().filter(|rule| rule.kind == ALL)
+    }
+}
+
+fn index(parent: u32) -> Option<usize> {
+    if parent == NO_PARENT { None } else { usize::try_from(parent).ok() }
+}
+
+/// Heapsort: in place, no worst case beyond `n log n`, and no panic on an order
+/// that is inconsistent, which the standard library's sort may have.
+fn sort(rules: &mut [Rule]) {
+    for root in (0..rules.len() / 2).rev() {
+        sift_down(rules, root);
+    }
+    for end in (1..rules.len()).rev() {
+        swap(rules, 0, end);
+        if let Some(heap) = rules.get_mut(..end) {
+            sift_down(heap, 0);
+        }
+    }
+}
+
+fn sift_down(heap: &mut [Rule], mut root: usize) {
+    loop {
+        let left = root.saturating_mul(2).saturating_add(1);
+        let right = left.saturating_add(1);
+        let largest = if is_less(heap, left, right) { right } else { left };
+        if !is_less(heap, root, largest) {
+            return;
+        }
+        swap(heap, root, largest);
+        root = largest;
+    }
+}
+
+/// Whether both exist and the first belongs in front of the second.
+fn is_less(rules: &[Rule], a: usize, b: usize) -> bool {
+    match (rules.get(a), rules.get(b)) {
+        (Some(a), Some(b)) => a.order(b) == Ordering::Less,
+        _ => false,
+    }
+}
+
+fn swap(rules: &mut [Rule], a: usize, b: usize) {
+    if let (Some(&first), Some(&second)) = (rules.get(a), rules.get(b)) {
+        if let Some(slot) = rules.get_mut(a) {
+            *slot = second;
+        }
+        if let Some(slot) = rules.get_mut(b) {
+            *slot = first;
+        }
+    }
+}
