@@ -1,6 +1,7 @@
 //! nginx with a configuration of the test's own, in a folder of its own.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,6 +9,7 @@ use std::process::{Command, Stdio};
 use rustix::process::{Signal, geteuid};
 use tempfile::TempDir;
 
+use crate::certificates::Authority;
 use crate::check::Check;
 use crate::log::Refusal;
 use crate::port::Port;
@@ -70,6 +72,14 @@ impl Site {
         let path = self.dir().join(name);
         fs::write(&path, content).expect("own folder");
         path.to_str().expect("a UTF-8 path").to_owned()
+    }
+
+    /// A certificate for `localhost` as directives of a TLS server.
+    pub fn certificate(&self, authority: &Authority) -> String {
+        let certificate = authority.issue("localhost");
+        let pem = self.file("certificate.pem", &certificate.pem);
+        let key = self.file("key.pem", &certificate.key_pem);
+        format!("ssl_certificate {pem}; ssl_certificate_key {key};")
     }
 
     /// Replaces `worker_processes 1;`, for directives of the main level.
@@ -218,6 +228,12 @@ impl Nginx {
     /// All refusals logged so far.
     pub fn refusals(&self) -> Vec<Refusal> {
         self.error_log().lines().filter_map(Refusal::parse).collect()
+    }
+
+    /// The refusals of the connection from `peer` logged so far.
+    pub fn refusals_of(&self, peer: SocketAddr) -> Vec<Refusal> {
+        let peer = peer.to_string();
+        self.refusals().into_iter().filter(|refusal| refusal.peer == peer).collect()
     }
 
     /// The one refusal logged, once it is.

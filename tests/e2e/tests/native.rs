@@ -46,14 +46,11 @@ on_each_nginx! {
 
     fn tls_works_without_the_module(which) {
         let authority = Authority::new();
-        let certificate = authority.issue("localhost");
         let mut site = Site::native(which);
         let port = site.port();
-        let pem = site.file("cert.pem", &certificate.pem);
-        let key = site.file("key.pem", &certificate.key_pem);
+        let certificate = site.certificate(&authority);
         site.http(format!(
-            "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {pem}; \
-             ssl_certificate_key {key}; {NATIVE_PAGE} }}"
+            "server {{ listen 127.0.0.1:{port} ssl; {certificate} {NATIVE_PAGE} }}"
         ));
         let _nginx = site.start();
 

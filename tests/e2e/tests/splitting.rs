@@ -1,0 +1,282 @@
+//! Headers in pieces, headers fused with what follows, and long ones.
+
+use std::fmt::Write;
+
+use realpeer_e2e::{
+    Authority, Client, Nginx, PAGE, Site, TlsClient, Upstream, V2, Which, aws_header,
+    on_each_nginx, v1,
+};
+
+const VISITOR: &str = "192.0.2.7:4321";
+const LISTENER: &str = "198.51.100.1:443";
+
+/// A server that wants a header from everybody.
+fn server(which: Which, directives: &str) -> (Nginx, u16) {
+    let mut site = Site::new(which);
+    let port = site.port();
+    site.http(format!(
+        "server {{ listen 127.0.0.1:{port}; realpeer require all; realpeer_timeout 30s;
+                   {directives} {PAGE} }}"
+    ));
+    (site.start(), port)
+}
+
+fn tls_server(which: Which, directives: &str) -> (Nginx, u16, Authority) {
+    let authority = Authority::new();
+    let mut site = Site::new(which);
+    let port = site.port();
+    let certificate = site.certificate(&authority);
+    site.http(format!(
+        "server {{ listen 127.0.0.1:{port} ssl; {certificate} realpeer require all;
+                   realpeer_timeout 30s; {directives} {PAGE} }}"
+    ));
+    (site.start(), port, authority)
+}
+
+/// The longest line there can be: 107 bytes.
+fn longest_line() -> Vec<u8> {
+    let line = format!("PROXY UNKNOWN {}\r\n", "x".repeat(91));
+    assert_eq!(line.len(), 107);
+    line.into_bytes()
+}
+
+fn long_tcp6_line() -> Vec<u8> {
+    let full = "2001:0db8:1111:2222:3333:4444:5555:6666";
+    format!("PROXY TCP6 {full} {full} 65535 65535\r\n").into_bytes()
+}
+
+/// 60,000 bytes in all, checksum included.
+fn huge_header() -> Vec<u8> {
+    V2::proxy(VISITOR, LISTENER).checksum().padded_to(60_000).build()
+}
+
+on_each_nginx! {
+    fn a_v1_line_may_come_byte_by_byte(which) {
+        let (_nginx, port) = server(which, "");
+        let mut client = Client::connect(port);
+        let own = client.local().port().to_string();
+        client.send_pieces(longest_line().chunks(1));
+        let answer = client.get("/");
+        assert_eq!(answer.var("result"), "no_address");
+        assert_eq!(answer.var("remote_port"), own);
+
+        let mut client = Client::connect(port);
+        client.send_pieces(long_tcp6_line().chunks(1));
+        assert_eq!(client.get("/").var("remote_addr"), "2001:db8:1111:2222:3333:4444:5555:6666");
+    }
+
+    fn a_v1_line_may_come_byte_by_byte_in_front_of_tls(which) {
+        let (_nginx, port, authority) = tls_server(which, "");
+        for (line, result) in [(longest_line(), "no_address"), (long_tcp6_line(), "proxy")] {
+            let mut client = Client::connect(port);
+            client.send_pieces(line.chunks(1));
+            let answer = TlsClient::over(client, &authority).get("/");
+            assert_eq!(answer.var("result"), result);
+            assert_eq!(answer.var("scheme"), "https");
+        }
+    }
+
+    fn a_v2_header_may_be_cut_anywhere(which) {
+        let (_nginx, port) = server(which, "");
+        let header = aws_header(VISITOR, LISTENER);
+        for cut in 1..header.len() {
+            let mut client = Client::connect(port);
+            client.send_pieces([&header[..cut]]).send(&header[cut..]);
+            assert_eq!(client.get("/").var("remote_addr"), "192.0.2.7", "cut at {cut}");
+        }
+    }
+
+    fn a_v2_header_may_be_cut_anywhere_in_front_of_tls(which) {
+        let (_nginx, port, authority) = tls_server(which, "");
+        let header = aws_header(VISITOR, LISTENER);
+        // A handshake for each: every third cut, and all around the length.
+        for cut in (1..header.len()).filter(|cut| cut % 3 == 1 || (10..20).contains(cut)) {
+            let mut client = Client::connect(port);
+            client.send_pieces([&header[..cut]]);
+            let answer = TlsClient::fused(client, &authority, &header[cut..]).get("/");
+            assert_eq!(answer.var("remote_addr"), "192.0.2.7", "cut at {cut}");
+        }
+    }
+
+    fn a_request_may_be_fused_with_the_header(which) {
+        let (_nginx, port) = server(which, "");
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        for header in [v1(VISITOR, LISTENER), aws_header(VISITOR, LISTENER)] {
+            let whole = [&header[..], request].concat();
+            let mut client = Client::connect(port);
+            assert_eq!(client.send(&whole).response().var("remote_addr"), "192.0.2.7");
+            assert_eq!(client.get("/").var("remote_addr"), "192.0.2.7");
+            // The rest of the header with half of the request, and the reverse.
+            for cut in [1, header.len() - 1, header.len() + 1, header.len() + 9] {
+                let mut client = Client::connect(port);
+                client.send_pieces([&whole[..cut]]).send(&whole[cut..]);
+                assert_eq!(client.response().var("remote_addr"), "192.0.2.7", "cut at {cut}");
+            }
+        }
+    }
+
+    fn a_tls_handshake_may_be_fused_with_the_header(which) {
+        let (_nginx, port, authority) = tls_server(which, "");
+        for header in [v1(VISITOR, LISTENER), aws_header(VISITOR, LISTENER)] {
+            let mut tls = TlsClient::fused(Client::connect(port), &authority, &header);
+            assert_eq!(tls.get("/").var("remote_addr"), "192.0.2.7");
+            assert_eq!(tls.get("/").var("remote_addr"), "192.0.2.7");
+        }
+    }
+
+    fn a_huge_header_is_accepted_where_it_is_allowed(which) {
+        let (_nginx, port) = server(which, "realpeer_max_header 65551;");
+        let header = huge_header();
+        let mut client = Client::connect(port);
+        assert_eq!(client.send(&header).get("/").var("remote_addr"), "192.0.2.7");
+        assert_eq!(client.get("/").var("remote_addr"), "192.0.2.7");
+        let mut client = Client::connect(port);
+        client.send_pieces(header.chunks(1448));
+        assert_eq!(client.get("/").var("remote_addr"), "192.0.2.7");
+        // The longest there can be, fused with a request.
+        let longest = V2::proxy(VISITOR, LISTENER).padded_to(65_551).build();
+        let whole = [&longest[..], b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+        let mut client = Client::connect(port);
+        assert_eq!(client.send(whole).response().var("remote_addr"), "192.0.2.7");
+    }
+
+    fn a_huge_header_is_accepted_in_front_of_tls(which) {
+        let (_nginx, port, authority) = tls_server(which, "realpeer_max_header 65551;");
+        let mut tls = TlsClient::fused(Client::connect(port), &authority, &huge_header());
+        assert_eq!(tls.get("/").var("remote_addr"), "192.0.2.7");
+        let mut client = Client::connect(port);
+        client.send_pieces(huge_header().chunks(1448));
+        let mut tls = TlsClient::over(client, &authority);
+        assert_eq!(tls.get("/").var("remote_addr"), "192.0.2.7");
+    }
+
+    fn the_default_limit_is_4096_bytes(which) {
+        let (nginx, port) = server(which, "");
+        let just_fits = V2::proxy(VISITOR, LISTENER).padded_to(4096).build();
+        assert_eq!(Client::connect(port).send(&just_fits).get("/").var("result"), "proxy");
+        // The first 16 bytes give the length, and no more is waited for.
+        let too_long = V2::proxy(VISITOR, LISTENER).padded_to(4097).build();
+        Client::connect(port).send(&too_long[..16]).must_be_closed();
+        assert_eq!(nginx.refusal().result, "too_long");
+    }
+
+    fn the_default_limit_is_the_same_in_front_of_tls(which) {
+        let (nginx, port, authority) = tls_server(which, "");
+        let just_fits = V2::proxy(VISITOR, LISTENER).padded_to(4096).build();
+        let mut tls = TlsClient::fused(Client::connect(port), &authority, &just_fits);
+        assert_eq!(tls.get("/").var("result"), "proxy");
+        let too_long = V2::proxy(VISITOR, LISTENER).padded_to(4097).build();
+        Client::connect(port).send(&too_long[..16]).must_be_closed();
+        assert_eq!(nginx.refusal().result, "too_long");
+    }
+
+    fn the_limit_can_be_lowered_to_what_is_needed(which) {
+        let (nginx, port) = server(which, "realpeer_max_header 28;");
+        let bare = V2::proxy(VISITOR, LISTENER).build();
+        assert_eq!(Client::connect(port).send(&bare).get("/").var("result"), "proxy");
+        // It is about v2: a v1 line has a limit of its own.
+        assert_eq!(
+            Client::connect(port).send(v1(VISITOR, LISTENER)).get("/").var("result"),
+            "proxy"
+        );
+        let with_sum = V2::proxy(VISITOR, LISTENER).checksum().build();
+        Client::connect(port).send(with_sum).must_be_closed();
+        assert_eq!(nginx.refusal().result, "too_long");
+    }
+
+    fn pipelined_requests_behind_the_header_are_all_answered(which) {
+        let (_nginx, port) = server(which, "");
+        let mut bytes = aws_header(VISITOR, LISTENER);
+        for _ in 0..5 {
+            bytes.extend(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        }
+        let mut client = Client::connect(port);
+        client.send(bytes);
+        for _ in 0..5 {
+            assert_eq!(client.response().var("remote_addr"), "192.0.2.7");
+        }
+        assert_eq!(client.get("/").var("remote_addr"), "192.0.2.7");
+    }
+
+    /// More than nginx's first buffer of 1 KiB, and more than one segment.
+    fn a_large_request_fused_with_the_header_arrives_intact(which) {
+        let upstream = Upstream::echo();
+        let mut site = Site::new(which);
+        let port = site.port();
+        site.http(format!(
+            "server {{ listen 127.0.0.1:{port}; realpeer require all;
+                       location / {{ proxy_pass http://127.0.0.1:{};
+                                     proxy_set_header X-Client $remote_addr; }} }}",
+            upstream.port()
+        ));
+        let _nginx = site.start();
+        let body: Vec<u8> = (0..100 * 1024_u32).map(|i| (i % 251) as u8).collect();
+        let sum: u64 = body.iter().map(|byte| u64::from(*byte)).sum();
+        let mut head = String::from("POST / HTTP/1.1\r\nHost: a\r\n");
+        for i in 0..20 {
+            write!(head, "X-Filler-{i}: {}\r\n", format!("{i:02}").repeat(50)).expect("a string");
+        }
+        write!(head, "Content-Length: {}\r\n\r\n", body.len()).expect("a string");
+        for header in [v1(VISITOR, LISTENER), aws_header(VISITOR, LISTENER)] {
+            let whole = [&header[..], head.as_bytes(), &body].concat();
+            let answer = Client::connect(port).send(&whole).response();
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.header("x-body-length"), Some("102400"));
+            assert_eq!(answer.header("x-body-sum"), Some(sum.to_string().as_str()));
+            let seen = answer.text();
+            for i in 0..20 {
+                let line = format!("X-Filler-{i}: {}\r\n", format!("{i:02}").repeat(50));
+                assert!(seen.contains(&line), "{line} is missing in {seen}");
+            }
+            assert!(seen.contains("X-Client: 192.0.2.7\r\n"), "{seen}");
+        }
+    }
+
+    fn every_request_of_a_connection_sees_the_client(which) {
+        let (nginx, port) = server(which, "");
+        let mut client = Client::connect(port);
+        let balancer = client.local().port().to_string();
+        client.send(v1(VISITOR, LISTENER));
+        for _ in 0..3 {
+            let answer = client.get("/");
+            assert_eq!(answer.var("remote_addr"), "192.0.2.7");
+            assert_eq!(answer.var("remote_port"), "4321");
+            assert_eq!(answer.var("proxy_port"), balancer);
+        }
+        drop(client);
+        realpeer_e2e::wait_until("three lines", || {
+            (nginx.access_log().lines().count() == 3).then_some(())
+        });
+        let line = format!("192.0.2.7:4321 proxy require 127.0.0.1:{balancer} 200 ");
+        assert!(nginx.access_log().lines().all(|each| each.starts_with(&line)));
+    }
+
+    /// Puma, ntirpc and others took a second one.
+    fn a_second_header_is_no_header(which) {
+        let (nginx, port) = server(which, "");
+        let (first, second) = (v1(VISITOR, LISTENER), v1("203.0.113.9:1", LISTENER));
+        for second in [second, V2::proxy("203.0.113.9:1", LISTENER).build()] {
+            let mut client = Client::connect(port);
+            client.send([&first[..], &second].concat()).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(client.response().status, 400);
+
+            let mut client = Client::connect(port);
+            assert_eq!(client.send(&first).get("/").var("remote_addr"), "192.0.2.7");
+            client.send(&second).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(client.response().status, 400);
+        }
+        assert!(!nginx.access_log().contains("203.0.113.9"));
+        assert_eq!(nginx.refusals(), []);
+    }
+
+    /// HAProxy, ATS: the TLVs must not be read on into the request.
+    fn what_follows_the_header_is_never_taken_for_a_tlv(which) {
+        let (nginx, port) = server(which, "");
+        // Eight bytes less in the length: the TLV is behind the header.
+        let header = V2::proxy(VISITOR, LISTENER).tlv(0xEA, [b'x'; 5]).length(12).build();
+        let mut client = Client::connect(port);
+        client.send(&header).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(client.response().status, 400);
+        nginx.wait_for_access("192.0.2.7:4321 proxy require");
+    }
+}
