@@ -51,7 +51,7 @@ pub enum Action {
     /// Go on with the connection's own address.
     Pass = 1,
     /// Go on as the header says: with [`Decision::client`] as the peer, or with
-    /// the connection's own address where that is `None`.
+    /// the connection's own address where the header names none.
     Accept = 2,
 }
 

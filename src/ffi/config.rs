@@ -19,7 +19,7 @@ pub const REALPEER_POLICY_NONE: i32 = 0;
 /// # Safety
 /// `word` must be NULL or readable for `len` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn realpeer_policy(word: *const c_char, len: usize) -> i32 {
+pub unsafe extern "C" fn realpeer_policy_parse(word: *const c_char, len: usize) -> i32 {
     // SAFETY: the caller's promise.
     match unsafe { bytes(word.cast::<u8>(), len) } {
         None => Error::InvalidArgument as i32,

@@ -5,7 +5,6 @@
 //! written for Rust, so what only Rust's readers know is taken out of them, and
 //! the version macros come from `Cargo.toml`.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::{fs, io};
@@ -26,6 +25,7 @@ const SOURCES: [&str; 12] = [
     "src/ffi/decide.rs",
 ];
 const HEADER: &str = "include/realpeer.h";
+const COLUMNS: usize = 79;
 
 fn main() -> ExitCode {
     let check = match std::env::args().nth(1).as_deref() {
@@ -104,72 +104,138 @@ fn version_macros(manifest: &str) -> io::Result<String> {
     ))
 }
 
-/// Takes out of the comments what only Rust has: the sections on safety and
-/// errors, and links.
+/// Makes of cbindgen's text one for readers of C: without the sections on safety
+/// and errors, without links, within 79 columns.
 fn for_c(header: &str) -> String {
     let mut out = String::new();
-    let mut skipping = false;
-    for line in header.lines() {
-        let text = line.trim_start().trim_start_matches("* ");
-        if text.starts_with("# ") {
-            skipping = true;
-            // The empty line in front of the section goes with it.
-            while out.ends_with(" *\n") {
-                out.truncate(out.trim_end_matches(" *\n").len());
-            }
+    for block in header.split("\n\n").map(|block| block.trim_matches('\n')) {
+        if block.is_empty() || is_private_constant(block) {
+            continue;
         }
-        if text.starts_with("*/") {
-            skipping = false;
+        if !out.is_empty() {
+            out.push('\n');
         }
-        if !skipping {
-            let _ = writeln!(out, "{}", without_links(line));
+        let mut lines = without_rust_sections(block);
+        lines.iter_mut().for_each(|line| *line = without_links(line));
+        for line in wrapped(lines) {
+            out.push_str(&hexadecimal_type(&line));
+            out.push('\n');
         }
     }
     out
 }
 
-/// ``[text](target)`` becomes `text`, ``[`A::b`]`` becomes `b`.
-fn without_links(line: &str) -> String {
-    let in_comment = line.trim_start().starts_with('*');
-    let Some((before, rest)) = line.split_once('[').filter(|_| in_comment) else {
-        return line.to_owned();
-    };
-    let Some((text, after)) = rest.split_once(']') else { return line.to_owned() };
-    let after = match after.strip_prefix('(').and_then(|target| target.split_once(')')) {
-        Some((_, after)) => after,
-        None => after,
-    };
-    let text = match text.rsplit_once("::") {
-        Some((_, last)) => format!("`{last}"),
-        None => text.to_owned(),
-    };
-    format!("{before}{text}{}", without_links_again(after))
+/// Constants of types that C does not get to see have no prefix.
+fn is_private_constant(block: &str) -> bool {
+    let last = block.lines().last().unwrap_or("");
+    last.strip_prefix("#define ").is_some_and(|name| !name.starts_with("REALPEER_"))
 }
 
-fn without_links_again(rest: &str) -> String {
-    match without_links(&format!("*{rest}")).strip_prefix('*') {
-        Some(rest) => rest.to_owned(),
-        None => rest.to_owned(),
+/// Leaves out `# Safety` and the like, up to the end of their comment, and the
+/// empty line in front of them.
+fn without_rust_sections(block: &str) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    let mut skipping = false;
+    for line in block.lines() {
+        if line.trim_start().starts_with("* # ") {
+            skipping = true;
+            if kept.last().is_some_and(|line| line.trim() == "*") {
+                kept.pop();
+            }
+        }
+        skipping &= line.trim() != "*/";
+        if !skipping {
+            kept.push(line.to_owned());
+        }
+    }
+    kept
+}
+
+/// ``[text](target)`` becomes `text`, ``[`A::b`]`` becomes `b`.
+fn without_links(line: &str) -> String {
+    let Some((before, rest)) = line.split_once('[') else { return line.to_owned() };
+    let Some((text, after)) = rest.split_once(']') else { return line.to_owned() };
+    let target = after.strip_prefix('(').and_then(|target| target.split_once(')'));
+    if target.is_none() && !text.starts_with('`') {
+        return format!("{before}[{text}]{}", without_links(after));
+    }
+    let after = target.map_or(after, |(_, after)| after);
+    match text.rsplit_once("::") {
+        Some((_, last)) => format!("{before}`{last}{}", without_links(after)),
+        None => format!("{before}{text}{}", without_links(after)),
     }
 }
 
-/// Words that mean nothing to whoever reads C must not get out unseen.
+/// Carries the words of a comment that stand out over to the next line.
+fn wrapped(lines: Vec<String>) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let mut lines = std::collections::VecDeque::from(lines);
+    while let Some(line) = lines.pop_front() {
+        let end = line.char_indices().nth(COLUMNS).map(|(at, _)| at);
+        let Some(cut) = end.and_then(|end| line[..=end].rfind(' ')).filter(|_| is_text(&line))
+        else {
+            out.push(line);
+            continue;
+        };
+        let words = line[cut..].trim_start().to_owned();
+        out.push(line[..cut].to_owned());
+        // Onto the next line where that goes on, else a line of its own, as far
+        // in as the text it belongs to.
+        let goes_on = lines.front().is_some_and(|next| is_text(next) && !starts_anew(next));
+        if goes_on {
+            if let Some(next) = lines.front_mut() {
+                let at = margin(next).len();
+                next.insert_str(at, &format!("{words} "));
+            }
+        } else {
+            let deeper = if starts_anew(&line) { "  " } else { "" };
+            lines.push_front(format!("{}{deeper}{words}", margin(&line)));
+        }
+    }
+    out
+}
+
+/// What stands in front of the words of a comment's line.
+fn margin(line: &str) -> &str {
+    let words = line.trim_start_matches([' ', '*']);
+    &line[..line.len() - words.len()]
+}
+
+fn is_text(line: &str) -> bool {
+    line.trim_start().starts_with("* ")
+}
+
+fn starts_anew(line: &str) -> bool {
+    let words = &line[margin(line).len()..];
+    words.starts_with('@') || words.starts_with("- ")
+}
+
+/// Types of TLVs are written in hex by everybody.
+fn hexadecimal_type(line: &str) -> String {
+    let number = line
+        .strip_prefix("#define REALPEER_TLV_")
+        .and_then(|rest| rest.split_once(' '))
+        .and_then(|(name, number)| Some((name, number.parse::<u8>().ok()?)));
+    match number {
+        Some((name, number)) => format!("#define REALPEER_TLV_{name} 0x{number:02X}"),
+        None => line.to_owned(),
+    }
+}
+
+/// What means nothing to whoever reads C must not get out unseen.
 fn complain_of_rust(header: &str) -> io::Result<()> {
-    const FOREIGN: [&str; 9] =
-        ["# Safety", "# Errors", "[`", "`]", "Outcome", "Option", "`None`", "&[u8]", "crate::"];
-    for (number, line) in header.lines().enumerate() {
-        if let Some(word) = FOREIGN.iter().find(|word| line.contains(**word)) {
-            return Err(io::Error::other(format!(
-                "{HEADER}:{}: a doc comment lets `{word}` into the C header: {line}",
-                number + 1
-            )));
-        }
-        if line.chars().count() > 79 {
-            return Err(io::Error::other(format!(
-                "{HEADER}:{}: more than 79 columns: {line}",
-                number + 1
-            )));
-        }
+    const FOREIGN: [&str; 7] = ["[`", "`]", "Outcome", "Option", "`None`", "&[u8]", "crate::"];
+    for (line, number) in header.lines().zip(1..) {
+        let fault = if let Some(word) = FOREIGN.iter().find(|word| line.contains(**word)) {
+            format!("{word} is Rust's")
+        } else if !line.is_ascii() {
+            "not ASCII".to_owned()
+        } else if line.len() > COLUMNS {
+            format!("longer than {COLUMNS} columns")
+        } else {
+            continue;
+        };
+        return Err(io::Error::other(format!("{HEADER}:{number}: {fault}: {line}")));
     }
     Ok(())
 }

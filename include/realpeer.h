@@ -1,0 +1,1052 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+
+/**
+ * @file realpeer.h
+ *
+ * The real peer of a connection: reads the PROXY protocol header, versions 1
+ * and 2, that load balancers put in front of a stream, and decides by the
+ * source of the connection what to make of it.
+ *
+ * All names begin with realpeer_ or REALPEER_.
+ *
+ * - Results are int32_t: 0 or positive is fine, negative is refused or
+ *   failed. realpeer_result_name() and realpeer_strerror() have words for
+ *   every number. Numbers keep their meaning for ever; one that is retired
+ *   is not given out again.
+ * - Structs are the caller's. Their size goes with them (`out_size`, always
+ *   sizeof), because they may grow at their end in later versions: a program
+ *   compiled with this header keeps working with a newer library.
+ * - Enumerators are passed and stored as integers; a number that is none is
+ *   refused with REALPEER_ERROR_INVALID_ARGUMENT.
+ * - Every pointer may be NULL: the call is refused, or the argument is
+ *   optional and says so. NULL with length 0 is an empty buffer. Any other
+ *   pointer has to be valid for the size given with it.
+ * - Nothing is written unless the call succeeds. Texts are written whole or
+ *   not at all, and their length is returned either way.
+ * - The library takes no memory, keeps no state, starts no threads, makes no
+ *   system calls. Any function may be called from any thread; what is passed
+ *   as const may be in use by several calls at once, such as one array of
+ *   rules by all connections.
+ * - What points into a header points into the caller's buffer.
+ *
+ * It is called with the first bytes of a connection, again and again with
+ * more of them until it has decided:
+ *
+ *     realpeer_decision d;
+ *     uint8_t buf[REALPEER_DEFAULT_MAX_HEADER];
+ *     size_t have = 0;
+ *     int32_t event = REALPEER_EVENT_DATA;
+ *     int32_t policy = realpeer_rules_find(rules, count, peer, peer_len);
+ *     while (realpeer_decide(policy, NULL, 0, buf, have, event,
+ *                            &d, sizeof(d)) == REALPEER_ACTION_MORE) {
+ *         ssize_t n = recv(fd, buf + have, d.need - have, 0);
+ *         if (n > 0) have += (size_t) n; else event = REALPEER_EVENT_CLOSED;
+ *     }
+ *
+ * Afterwards d.action says whether to go on, d.result why, and d.client who
+ * is there. As no more than d.need bytes are ever asked for, the next byte
+ * to be read is the application's own. A server that reads more at once
+ * takes d.consumed bytes off the front of what it has.
+ */
+
+#ifndef REALPEER_H
+#define REALPEER_H
+
+/* Made by `cargo run -p realpeer-header` from src/ffi. Do not edit. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/**
+ * The version of this header; realpeer_version() gives the library's.
+ */
+#define REALPEER_VERSION "0.1.0"
+#define REALPEER_VERSION_MAJOR 0
+#define REALPEER_VERSION_MINOR 1
+#define REALPEER_VERSION_PATCH 0
+/**
+ * The same as 0x00MMmmpp, to be compared.
+ */
+#define REALPEER_VERSION_NUMBER 0x00000100
+
+/**
+ * Application protocol, such as `h2` (2.2.1).
+ */
+#define REALPEER_TLV_ALPN 0x01
+
+/**
+ * Host name the client asked for, as a copy of TLS SNI (2.2.2).
+ */
+#define REALPEER_TLV_AUTHORITY 0x02
+
+/**
+ * Checksum of the whole header (2.2.3).
+ */
+#define REALPEER_TLV_CRC32C 0x03
+
+/**
+ * Padding (2.2.4).
+ */
+#define REALPEER_TLV_NOOP 0x04
+
+/**
+ * Opaque identifier of the connection, up to 128 bytes (2.2.5).
+ */
+#define REALPEER_TLV_UNIQUE_ID 0x05
+
+/**
+ * TLS of the client's connection, with TLVs of its own (2.2.6).
+ */
+#define REALPEER_TLV_SSL 0x20
+
+/**
+ * Within SSL: version, such as `TLSv1.3`.
+ */
+#define REALPEER_TLV_SSL_VERSION 0x21
+
+/**
+ * Within SSL: common name of the client's certificate.
+ */
+#define REALPEER_TLV_SSL_CN 0x22
+
+/**
+ * Within SSL: cipher.
+ */
+#define REALPEER_TLV_SSL_CIPHER 0x23
+
+/**
+ * Within SSL: signature algorithm of the server's certificate.
+ */
+#define REALPEER_TLV_SSL_SIG_ALG 0x24
+
+/**
+ * Within SSL: key algorithm of the server's certificate.
+ */
+#define REALPEER_TLV_SSL_KEY_ALG 0x25
+
+/**
+ * Within SSL: key exchange group.
+ */
+#define REALPEER_TLV_SSL_GROUP 0x26
+
+/**
+ * Within SSL: signature scheme of the handshake.
+ */
+#define REALPEER_TLV_SSL_SIG_SCHEME 0x27
+
+/**
+ * Within SSL: the client's certificate in DER.
+ */
+#define REALPEER_TLV_SSL_CLIENT_CERT 0x28
+
+/**
+ * Name of the network namespace (2.2.7).
+ */
+#define REALPEER_TLV_NETNS 0x30
+
+/**
+ * Google Cloud Private Service Connect (0xE0 to 0xEF are the senders' own).
+ */
+#define REALPEER_TLV_GCP 0xE0
+
+/**
+ * AWS VPC endpoint.
+ */
+#define REALPEER_TLV_AWS 0xEA
+
+/**
+ * Azure Private Link.
+ */
+#define REALPEER_TLV_AZURE 0xEE
+
+/**
+ * Bytes that realpeer_address_text needs at most, the NUL included.
+ */
+#define REALPEER_ADDRESS_TEXT 46
+
+/**
+ * Bytes of the shortest version 2 header, and the least `max_header`.
+ */
+#define REALPEER_MIN_HEADER 16
+
+/**
+ * Bytes of the longest version 2 header there can be.
+ */
+#define REALPEER_MAX_HEADER 65551
+
+/**
+ * Bytes of a version 2 header that are accepted where nothing is set.
+ */
+#define REALPEER_DEFAULT_MAX_HEADER 4096
+
+/**
+ * Bytes of the longest version 1 line, CR and LF included.
+ */
+#define REALPEER_V1_MAX 107
+
+/**
+ * For `versions`: version 1 is accepted.
+ */
+#define REALPEER_VERSION_1 1
+
+/**
+ * For `versions`: version 2 is accepted.
+ */
+#define REALPEER_VERSION_2 2
+
+/**
+ * For realpeer_decide: no rule matched the source, which is to be refused.
+ */
+#define REALPEER_POLICY_NONE 0
+
+/**
+ * What is made of connections from a source.
+ */
+enum realpeer_policy
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint8_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * A valid header must come; its address replaces the peer's.
+     */
+    REALPEER_POLICY_REQUIRE = 1,
+    /**
+     * A header may come. Breaks the rule not to guess (section 2): a trusted
+     * proxy that forgets the header lets its client write one.
+     */
+    REALPEER_POLICY_OPTIONAL = 2,
+    /**
+     * A header may come and is thrown away.
+     */
+    REALPEER_POLICY_STRIP = 3,
+    /**
+     * No header is looked for; not a byte is read.
+     */
+    REALPEER_POLICY_DIRECT = 4,
+    /**
+     * The connection is closed before a byte is read.
+     */
+    REALPEER_POLICY_REFUSE = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum realpeer_policy realpeer_policy;
+#else
+typedef uint8_t realpeer_policy;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What became of a connection, or of the bytes at its beginning.
+ *
+ * The same words stand in logs, variables, counters and the C enum. Numbers
+ * never change: 0 asks for more, positive ones let the connection go on,
+ * negative ones do not.
+ */
+enum realpeer_result
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The header is not whole yet.
+     */
+    REALPEER_RESULT_MORE = 0,
+    /**
+     * Accepted: the address in the header replaces the peer's.
+     */
+    REALPEER_RESULT_PROXY = 1,
+    /**
+     * Accepted: v2 LOCAL, the sender speaks for itself (section 2.2).
+     */
+    REALPEER_RESULT_LOCAL = 2,
+    /**
+     * A valid header without an address that could replace a TCP peer:
+     * UNKNOWN, UNSPEC, UNIX, or a datagram's.
+     */
+    REALPEER_RESULT_NO_ADDRESS = 3,
+    /**
+     * Passed: the source's policy is not to look for a header.
+     */
+    REALPEER_RESULT_DIRECT = 4,
+    /**
+     * Passed: policy `optional` or `strip`, and no header came.
+     */
+    REALPEER_RESULT_ABSENT = 5,
+    /**
+     * Passed: policy `strip`, the header was read and thrown away.
+     */
+    REALPEER_RESULT_STRIPPED = 6,
+    /**
+     * No rule allows this source, or one refuses it.
+     */
+    REALPEER_RESULT_UNTRUSTED = -1,
+    /**
+     * The bytes begin with neither signature (section 2.2, end).
+     */
+    REALPEER_RESULT_NO_HEADER = -2,
+    /**
+     * The v1 line breaks the grammar of section 2.1.
+     */
+    REALPEER_RESULT_BAD_V1 = -3,
+    /**
+     * The v2 signature is followed by a version other than 2.
+     */
+    REALPEER_RESULT_BAD_VERSION = -4,
+    /**
+     * A v2 command other than LOCAL and PROXY.
+     */
+    REALPEER_RESULT_BAD_COMMAND = -5,
+    /**
+     * A v2 address family or transport that the specification does not have.
+     */
+    REALPEER_RESULT_BAD_FAMILY = -6,
+    /**
+     * The v2 length is too small for the addresses of its family.
+     */
+    REALPEER_RESULT_SHORT_ADDRESS = -7,
+    /**
+     * The TLVs do not fit their block, or one breaks its own format.
+     */
+    REALPEER_RESULT_BAD_TLV = -8,
+    /**
+     * The CRC32c does not match the header (section 2.2.3).
+     */
+    REALPEER_RESULT_BAD_CHECKSUM = -9,
+    /**
+     * The v2 header is longer than the limit that is set here.
+     */
+    REALPEER_RESULT_TOO_LONG = -10,
+    /**
+     * A version of the protocol that is switched off here.
+     */
+    REALPEER_RESULT_VERSION_DISALLOWED = -11,
+    /**
+     * The peer closed the connection inside the header.
+     */
+    REALPEER_RESULT_TRUNCATED = -12,
+    /**
+     * The header was not whole in time.
+     */
+    REALPEER_RESULT_TIMEOUT = -13,
+    /**
+     * The peer closed the connection before it sent a single byte.
+     */
+    REALPEER_RESULT_SILENT = -14,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum realpeer_result realpeer_result;
+#else
+typedef int32_t realpeer_result;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Why a call was refused, or found nothing. Results of a connection are
+ * realpeer_result; the two never share a number.
+ */
+enum realpeer_error
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * A pointer is NULL, a size too small, or a number no enumerator.
+     */
+    REALPEER_ERROR_INVALID_ARGUMENT = -64,
+    /**
+     * The word is no policy.
+     */
+    REALPEER_ERROR_BAD_POLICY = -65,
+    /**
+     * The text is no source.
+     */
+    REALPEER_ERROR_BAD_SOURCE = -66,
+    /**
+     * The prefix length does not fit its address.
+     */
+    REALPEER_ERROR_BAD_PREFIX = -67,
+    /**
+     * A source is named twice.
+     */
+    REALPEER_ERROR_DUPLICATE_SOURCE = -68,
+    /**
+     * The name is no field of a TLV.
+     */
+    REALPEER_ERROR_BAD_FIELD = -69,
+    /**
+     * The header does not carry it.
+     */
+    REALPEER_ERROR_NOT_FOUND = -70,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum realpeer_error realpeer_error;
+#else
+typedef int32_t realpeer_error;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What to do.
+ */
+enum realpeer_action
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Close the connection; nothing of it may reach the protocol above.
+     */
+    REALPEER_ACTION_REFUSE = -1,
+    /**
+     * Wait for more bytes, the peer's end, or the timeout, and ask again.
+     */
+    REALPEER_ACTION_MORE = 0,
+    /**
+     * Go on with the connection's own address.
+     */
+    REALPEER_ACTION_PASS = 1,
+    /**
+     * Go on as the header says: with `client` as the peer, or with
+     * the connection's own address where the header names none.
+     */
+    REALPEER_ACTION_ACCEPT = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum realpeer_action realpeer_action;
+#else
+typedef int32_t realpeer_action;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Why a decision is asked for.
+ */
+enum realpeer_event
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Bytes came, or may still come.
+     */
+    REALPEER_EVENT_DATA = 0,
+    /**
+     * The peer closed its side: no more bytes will come.
+     */
+    REALPEER_EVENT_CLOSED = 1,
+    /**
+     * The time for the header has passed.
+     */
+    REALPEER_EVENT_TIMEOUT = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum realpeer_event realpeer_event;
+#else
+typedef int32_t realpeer_event;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The family of the addresses in a header (upper half of byte 14 in v2).
+ */
+enum realpeer_family
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint8_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * None, or one the sender could not name.
+     */
+    REALPEER_FAMILY_UNSPEC = 0,
+    /**
+     * IPv4.
+     */
+    REALPEER_FAMILY_INET = 1,
+    /**
+     * IPv6.
+     */
+    REALPEER_FAMILY_INET6 = 2,
+    /**
+     * Unix domain socket.
+     */
+    REALPEER_FAMILY_UNIX = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum realpeer_family realpeer_family;
+#else
+typedef uint8_t realpeer_family;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The transport of the relayed connection (lower half of byte 14 in v2).
+ */
+enum realpeer_transport
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint8_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * None, or one the sender could not name.
+     */
+    REALPEER_TRANSPORT_UNSPEC = 0,
+    /**
+     * TCP or a Unix stream.
+     */
+    REALPEER_TRANSPORT_STREAM = 1,
+    /**
+     * UDP or a Unix datagram.
+     */
+    REALPEER_TRANSPORT_DATAGRAM = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum realpeer_transport realpeer_transport;
+#else
+typedef uint8_t realpeer_transport;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The command of a header.
+ */
+enum realpeer_command
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint8_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The sender speaks for itself, for example a health check.
+     */
+    REALPEER_COMMAND_LOCAL = 0,
+    /**
+     * The connection is relayed for somebody else. Version 1 has only this.
+     */
+    REALPEER_COMMAND_PROXY = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum realpeer_command realpeer_command;
+#else
+typedef uint8_t realpeer_command;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What happens to a valid header that names no TCP address.
+ */
+enum realpeer_no_address
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint8_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The connection goes on with its own address.
+     */
+    REALPEER_NO_ADDRESS_ACCEPT = 0,
+    /**
+     * It is refused.
+     */
+    REALPEER_NO_ADDRESS_REFUSE = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum realpeer_no_address realpeer_no_address;
+#else
+typedef uint8_t realpeer_no_address;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * An IP address and port.
+ */
+typedef struct realpeer_address {
+    /**
+     * REALPEER_FAMILY_INET, REALPEER_FAMILY_INET6, or REALPEER_FAMILY_UNSPEC:
+     * no address.
+     */
+    uint8_t family;
+    /**
+     * Zero.
+     */
+    uint8_t reserved;
+    /**
+     * Port in the byte order of the host.
+     */
+    uint16_t port;
+    /**
+     * The address as on the wire, IPv4 in the first 4 bytes.
+     */
+    uint8_t ip[16];
+} realpeer_address;
+
+/**
+ * What a header may be like. All zeroes are the defaults.
+ */
+typedef struct realpeer_settings {
+    /**
+     * Bytes of a version 2 header in all, REALPEER_MIN_HEADER to
+     * REALPEER_MAX_HEADER; 0 for 4096.
+     */
+    uint32_t max_header;
+    /**
+     * REALPEER_VERSION_1, REALPEER_VERSION_2, or both added; 0 for both.
+     */
+    uint8_t versions;
+    /**
+     * What becomes of a header without a TCP address:
+     * REALPEER_NO_ADDRESS_ACCEPT or REALPEER_NO_ADDRESS_REFUSE.
+     */
+    uint8_t no_address;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[2];
+} realpeer_settings;
+
+/**
+ * A valid header. Offsets are counted from its first byte.
+ */
+typedef struct realpeer_header {
+    /**
+     * Bytes of the header: exactly these precede the application's data.
+     */
+    uint32_t length;
+    /**
+     * Where the TLVs begin; 0 where there are none.
+     */
+    uint32_t tlv_offset;
+    /**
+     * Bytes of the TLVs.
+     */
+    uint32_t tlv_length;
+    /**
+     * 1 or 2; 0 where there is no header.
+     */
+    uint8_t version;
+    /**
+     * REALPEER_COMMAND_LOCAL or REALPEER_COMMAND_PROXY.
+     */
+    uint8_t command;
+    /**
+     * REALPEER_FAMILY_*. For REALPEER_FAMILY_UNIX the two paths of 108 bytes
+     * each begin at byte 16 and 124, not always NUL-terminated.
+     */
+    uint8_t family;
+    /**
+     * REALPEER_TRANSPORT_*.
+     */
+    uint8_t transport;
+    /**
+     * 1 where the header carried a CRC32c, which was right.
+     */
+    uint8_t checksum_verified;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+    /**
+     * The client, as it stands in the header.
+     */
+    struct realpeer_address source;
+    /**
+     * What the client connected to, as it stands in the header.
+     */
+    struct realpeer_address destination;
+} realpeer_header;
+
+/**
+ * One TLV. The value lies in the caller's buffer.
+ */
+typedef struct realpeer_tlv {
+    /**
+     * The value; never NULL.
+     */
+    const uint8_t *value;
+    /**
+     * Bytes of the value, up to 65,535.
+     */
+    uint32_t length;
+    /**
+     * Its type, see REALPEER_TLV_*.
+     */
+    uint8_t kind;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+} realpeer_tlv;
+
+/**
+ * What the sender says of the client's TLS connection (section 2.2.6).
+ */
+typedef struct realpeer_ssl {
+    /**
+     * The TLVs within, for realpeer_tlv_next.
+     */
+    const uint8_t *tlvs;
+    /**
+     * Bytes of the TLVs within.
+     */
+    uint32_t tlvs_length;
+    /**
+     * The `verify` field. On its own it says nothing: senders set it to 0
+     * where there was no certificate.
+     */
+    uint32_t verify;
+    /**
+     * The bits of the `client` field: 1 TLS, 2 certificate in this connection,
+     * 4 certificate in the session.
+     */
+    uint8_t client;
+    /**
+     * 1 where the client showed a certificate and the sender verified it.
+     */
+    uint8_t verified;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[6];
+} realpeer_ssl;
+
+/**
+ * A source and its policy. Put them into an array and prepare
+ * that; how it is laid out inside is not part of the interface.
+ */
+typedef struct realpeer_rule {
+    /**
+     * First address of the prefix, IPv4 in the first four bytes.
+     */
+    uint8_t ip[16];
+    /**
+     * The smallest rule that contains this one, by its place in the array.
+     */
+    uint32_t parent;
+    /**
+     * A number of the caller's, for example a line of a configuration file.
+     */
+    uint32_t tag;
+    uint8_t kind;
+    uint8_t prefix;
+    uint8_t policy;
+    uint8_t reserved;
+} realpeer_rule;
+
+/**
+ * What to do with a connection, and why.
+ */
+typedef struct realpeer_decision {
+    /**
+     * What realpeer_decide returned: REALPEER_ACTION_*.
+     */
+    int32_t action;
+    /**
+     * Why: REALPEER_RESULT_*. With REALPEER_ACTION_REFUSE this is negative,
+     * but for REALPEER_RESULT_NO_ADDRESS where the settings refuse that.
+     */
+    int32_t result;
+    /**
+     * Bytes to take off the stream before the protocol above may see it.
+     */
+    uint32_t consumed;
+    /**
+     * With REALPEER_ACTION_MORE: bytes the header has at least, those that are
+     * here included. Whoever reads up to this many cannot read past the
+     * header.
+     */
+    uint32_t need;
+    /**
+     * With REALPEER_ACTION_ACCEPT: the address that replaces the peer's, IPv4
+     * where it came mapped into IPv6. REALPEER_FAMILY_UNSPEC: the connection
+     * keeps its own.
+     */
+    struct realpeer_address client;
+    /**
+     * What the client connected to, for information.
+     */
+    struct realpeer_address server;
+    /**
+     * The header, where a valid one came (`version` is not 0).
+     */
+    struct realpeer_header header;
+} realpeer_decision;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library that is linked, such as "0.1.0".
+ */
+const char *realpeer_version(void);
+
+/**
+ * The version of the library that is linked, as 0x00MMmmpp; compare with
+ * REALPEER_VERSION_NUMBER.
+ */
+uint32_t realpeer_version_number(void);
+
+/**
+ * The word for a realpeer_result or realpeer_error, such as "bad_checksum",
+ * for logs and metrics; "unknown" for any other number. Static, never NULL.
+ */
+const char *realpeer_result_name(int32_t result);
+
+/**
+ * A phrase for people that says what a realpeer_result or realpeer_error
+ * means, fit to follow a colon. Static, never NULL.
+ */
+const char *realpeer_strerror(int32_t result);
+
+/**
+ * Whether a connection with this result is ordinary and nothing for the error
+ * log: accepted or passed, or closed before it sent a byte, as health checks
+ * do.
+ *
+ * @return 1 or 0
+ */
+int32_t realpeer_result_is_quiet(int32_t result);
+
+/**
+ * Writes the address, without the port, as text: dotted IPv4, or IPv6 as
+ * RFC 5952 has it. The text is followed by a NUL; REALPEER_ADDRESS_TEXT bytes
+ * are always enough.
+ *
+ * @return the length of the text without the NUL, or REALPEER_ERROR_NOT_FOUND
+ *   where there is no address; nothing is written if `size` is too small
+ */
+int32_t realpeer_address_text(const struct realpeer_address *address,
+                              char *out,
+                              size_t size);
+
+/**
+ * Writes the address as a `struct sockaddr_in` or `struct sockaddr_in6`.
+ *
+ * @param out at least `*out_len` bytes, at most a `struct sockaddr_storage`
+ * @param out_len in: the size of `out`; out: the size of what was written
+ * @return 0; REALPEER_ERROR_NOT_FOUND where there is no address;
+ *   REALPEER_ERROR_INVALID_ARGUMENT where `out` is NULL or too small
+ */
+int32_t realpeer_address_to_sockaddr(const struct realpeer_address *address,
+                                     struct sockaddr *out,
+                                     socklen_t *out_len);
+
+/**
+ * Writes bytes for a log line: printable ASCII stays, quotes, backslashes and
+ * all other bytes become `\xHH`. No NUL is added.
+ *
+ * @return the length of the text, at most 4 times `len`; nothing is written if
+ *   `size` is smaller; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_escape(const uint8_t *data,
+                        size_t len,
+                        char *out,
+                        size_t size);
+
+/**
+ * Writes bytes as lower-case hex digits. No NUL is added.
+ *
+ * @return the length of the text, twice `len`; nothing is written if `size` is
+ *   smaller; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_hex(const uint8_t *data, size_t len, char *out, size_t size);
+
+/**
+ * Reads a header at the beginning of `data`.
+ *
+ * Keeps no state: while it returns REALPEER_RESULT_MORE, call it again with
+ * the same bytes and those that have come since. It decides at the first byte
+ * that no valid header can have.
+ *
+ * @param data the first bytes of the connection; NULL with length 0 is fine
+ * @param settings NULL for the defaults; `no_address` does not count here
+ * @param settings_size sizeof(realpeer_settings)
+ * @param out filled in where the header is whole, else left alone
+ * @param out_size sizeof(realpeer_header)
+ * @return REALPEER_RESULT_PROXY, REALPEER_RESULT_LOCAL or
+ *   REALPEER_RESULT_NO_ADDRESS; REALPEER_RESULT_MORE; a negative
+ *   realpeer_result from REALPEER_RESULT_NO_HEADER to
+ *   REALPEER_RESULT_VERSION_DISALLOWED; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_parse(const uint8_t *data,
+                       size_t len,
+                       const struct realpeer_settings *settings,
+                       size_t settings_size,
+                       struct realpeer_header *out,
+                       size_t out_size);
+
+/**
+ * The TLV at `*position` of a run of TLVs, as at `tlv_offset` of a header, or
+ * within a realpeer_ssl.
+ *
+ * @param position in: where to look, 0 at first; out: where to look next
+ * @return 1; 0 at the end, or where the bytes are no TLV (those of a header
+ *   that realpeer_parse accepted always are); REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_tlv_next(const uint8_t *tlvs,
+                          size_t len,
+                          size_t *position,
+                          struct realpeer_tlv *out,
+                          size_t out_size);
+
+/**
+ * Takes the first SSL TLV of a header apart.
+ *
+ * @return 1, or 0 where there is none; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_tlv_ssl(const uint8_t *tlvs,
+                         size_t len,
+                         struct realpeer_ssl *out,
+                         size_t out_size);
+
+/**
+ * The number of a named field: `alpn`, `authority`, `unique_id`, `netns`,
+ * `ssl_version`, `ssl_cn`, `ssl_cipher`, `ssl_sig_alg`, `ssl_key_alg`,
+ * `ssl_group`, `ssl_sig_scheme`, `ssl_client_cert`, `ssl_verified`,
+ * `aws_vpce_id`, `azure_link_id`, `gcp_psc_id`, or `0x` and two hex digits for
+ * a type.
+ *
+ * @return a number for realpeer_tlv_text and realpeer_tlv_hex;
+ *   REALPEER_ERROR_BAD_FIELD; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_tlv_field(const char *name,
+                           size_t len);
+
+/**
+ * Writes a field as text: UTF-8 without control characters (those, backslashes
+ * and what is not UTF-8 become `\xHH`); numbers in decimal, `ssl_verified` as
+ * 1 or 0, `ssl_client_cert` in base64. `ssl_cn` is found only where it was
+ * verified. No NUL is added.
+ *
+ * @return the length of the text, at most 4 times that of the TLVs; nothing is
+ *   written if `size` is smaller; REALPEER_ERROR_NOT_FOUND;
+ *   REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_tlv_text(const uint8_t *tlvs,
+                          size_t len,
+                          int32_t field,
+                          char *out,
+                          size_t size);
+
+/**
+ * Writes the bytes of a field as lower-case hex digits; for `ssl_verified` the
+ * five bytes it is read from. No NUL is added.
+ *
+ * @return as realpeer_tlv_text
+ */
+int32_t realpeer_tlv_hex(const uint8_t *tlvs,
+                         size_t len,
+                         int32_t field,
+                         char *out,
+                         size_t size);
+
+/**
+ * The policy of a word.
+ *
+ * @return REALPEER_POLICY_*; REALPEER_ERROR_BAD_POLICY;
+ *   REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_policy_parse(const char *word, size_t len);
+
+/**
+ * The word of a policy, "none" for REALPEER_POLICY_NONE, "unknown" for any
+ * other number. Static, never NULL.
+ */
+const char *realpeer_policy_name(int32_t policy);
+
+/**
+ * Reads a source: an IPv4 or IPv6 address, a CIDR block, `unix:` or `all`.
+ *
+ * @param policy REALPEER_POLICY_*
+ * @param tag a number of the caller's, given back in the rule
+ * @param out filled in where the text is a source, else left alone
+ * @param out_size sizeof(realpeer_rule)
+ * @return 0; 1 where bits behind the prefix were set, which are ignored: worth
+ *   a warning; REALPEER_ERROR_BAD_SOURCE, REALPEER_ERROR_BAD_PREFIX,
+ *   REALPEER_ERROR_BAD_POLICY, REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_rule_parse(const char *source,
+                            size_t len,
+                            int32_t policy,
+                            uint32_t tag,
+                            struct realpeer_rule *out,
+                            size_t out_size);
+
+/**
+ * Prepares an array of rules for realpeer_rules_find: sorts it in place. The
+ * longest prefix that matches decides, whatever the order was.
+ *
+ * @param duplicate NULL, or room for the tags of two rules for one source, the
+ *   smaller first; written only with REALPEER_ERROR_DUPLICATE_SOURCE
+ * @return 0; REALPEER_ERROR_DUPLICATE_SOURCE, even where the policies agree;
+ *   REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_rules_prepare(struct realpeer_rule *rules,
+                               size_t count,
+                               uint32_t *duplicate);
+
+/**
+ * The policy for whoever connected. IPv4 addresses mapped into IPv6 match the
+ * rules for IPv4; Unix sockets match `unix:` or `all`.
+ *
+ * @param rules an array that realpeer_rules_prepare has prepared
+ * @return REALPEER_POLICY_*; REALPEER_POLICY_NONE where no rule matches or the
+ *   address is of another family: refuse it; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_rules_find(const struct realpeer_rule *rules,
+                            size_t count,
+                            const struct sockaddr *peer,
+                            socklen_t peer_len);
+
+/**
+ * Whether two prepared arrays hold the same rules, whatever their tags.
+ *
+ * @return 1 or 0; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_rules_equal(const struct realpeer_rule *a,
+                             size_t a_count,
+                             const struct realpeer_rule *b,
+                             size_t b_count);
+
+/**
+ * Decides about a connection by the policy for its source and the bytes that
+ * have come so far.
+ *
+ * Keeps no state: while it returns REALPEER_ACTION_MORE, ask again with the
+ * same bytes and those that have come since, or with the event that ends the
+ * wait. With REALPEER_POLICY_DIRECT, REALPEER_POLICY_REFUSE and
+ * REALPEER_POLICY_NONE no byte has to be read.
+ *
+ * @param policy what realpeer_rules_find returned
+ * @param settings NULL for the defaults
+ * @param settings_size sizeof(realpeer_settings)
+ * @param data the first bytes of the connection; NULL with length 0 is fine
+ * @param event REALPEER_EVENT_*
+ * @param out filled in unless an argument is invalid
+ * @param out_size sizeof(realpeer_decision)
+ * @return REALPEER_ACTION_ACCEPT, REALPEER_ACTION_PASS, REALPEER_ACTION_MORE;
+ *   REALPEER_ACTION_REFUSE; REALPEER_ERROR_INVALID_ARGUMENT. All that is
+ *   negative means: close the connection.
+ */
+int32_t realpeer_decide(int32_t policy,
+                        const struct realpeer_settings *settings,
+                        size_t settings_size,
+                        const uint8_t *data,
+                        size_t len,
+                        int32_t event,
+                        struct realpeer_decision *out,
+                        size_t out_size);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* REALPEER_H */
