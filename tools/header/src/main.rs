@@ -5,6 +5,8 @@
 //! written for Rust, so what only Rust's readers know is taken out of them, and
 //! the version macros come from `Cargo.toml`.
 
+mod diff;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::{fs, io};
@@ -55,13 +57,10 @@ fn settle(root: &Path, header: &str, check: bool) -> io::Result<()> {
     if !check {
         return fs::write(&path, header);
     }
-    let line = 1 + old.lines().zip(header.lines()).take_while(|(a, b)| a == b).count();
-    let at = |text: &str| text.lines().nth(line - 1).unwrap_or("(the end)").to_owned();
+    let lines = diff::lines(&old, header).join("\n");
     Err(io::Error::other(format!(
-        "{HEADER} is not what src/ffi says, from line {line} on:\n-{}\n+{}\n\
-         run `cargo run -p realpeer-header` and commit {HEADER}",
-        at(&old),
-        at(header)
+        "{HEADER} is not what src/ffi says:\n{lines}\n\
+         run `cargo run -p realpeer-header` and commit {HEADER}"
     )))
 }
 
