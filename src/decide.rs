@@ -62,7 +62,9 @@ pub struct Decision<'a> {
     pub action: Action,
     /// Why, in one word.
     pub outcome: Outcome,
-    /// Bytes to take off the stream before the protocol above may see it.
+    /// Bytes to take off the stream before the protocol above may see it. With
+    /// [`Action::More`]: those that are certainly a header's and may be taken off
+    /// already, to be given again with the next call.
     pub consumed: usize,
     /// With [`Action::More`]: bytes the header has at least, see
     /// [`Progress::More`].

@@ -15,7 +15,9 @@ pub struct realpeer_decision {
     /// Why: REALPEER_RESULT_*. With REALPEER_ACTION_REFUSE this is negative, but
     /// for REALPEER_RESULT_NO_ADDRESS where the settings refuse that.
     pub result: i32,
-    /// Bytes to take off the stream before the protocol above may see it.
+    /// Bytes to take off the stream before the protocol above may see it. With
+    /// REALPEER_ACTION_MORE: those that are certainly a header's and may be taken
+    /// off already, to be given again with the next call.
     pub consumed: u32,
     /// With REALPEER_ACTION_MORE: bytes the header has at least, those that are
     /// here included. Whoever reads up to this many cannot read past the header.
