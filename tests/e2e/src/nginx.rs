@@ -43,7 +43,7 @@ impl Site {
             ports: Vec::new(),
             with_module: true,
             workers: "worker_processes 1;".into(),
-            events: "worker_connections 512;".into(),
+            events: String::new(),
             http: String::new(),
         }
     }
@@ -147,7 +147,11 @@ impl Site {
         };
         let workers = &self.workers;
         let user = user_directive();
-        let events = &self.events;
+        let events = if self.events.contains("worker_connections") {
+            self.events.clone()
+        } else {
+            format!("worker_connections 512; {}", self.events)
+        };
         let log = if self.with_module { LOG } else { NATIVE_LOG };
         let http = &self.http;
         // The test's own part starts on a fixed line, so that a line number in
@@ -273,12 +277,21 @@ impl Nginx {
         });
     }
 
-    /// Asks for a reload that nginx must refuse, and returns its error line.
-    pub fn reload_refused(&mut self, change: impl FnOnce(&mut Site)) -> String {
+    /// Asks for a reload that nginx must refuse, the `nth` in its life, and
+    /// returns when it has.
+    pub fn reload_refused(&mut self, nth: usize, change: impl FnOnce(&mut Site)) {
         change(&mut self.site);
         self.site.write_config();
         self.process.signal(Signal::HUP);
-        self.wait_for_error("[emerg]")
+        wait_until("a refused reload", || {
+            (self.error_log().matches("[emerg]").count() >= nth).then_some(())
+        });
+    }
+
+    /// Asks it to end as `nginx -s quit` does, and does not wait.
+    pub fn begin_quit(&self) {
+        self.process.signal(Signal::QUIT);
+        self.wait_for_error("gracefully shutting down");
     }
 
     /// Ends it as `nginx -s quit` does: connections finish first, and a worker
@@ -295,12 +308,14 @@ impl Nginx {
 
     fn wait_until_ready(&mut self) {
         let ports: Vec<u16> = self.site.ports.iter().map(Port::number).collect();
+        let single = self.site.workers.contains("master_process off");
         wait_until("nginx to start", || {
             if let Some(status) = self.process.ended() {
                 panic!("nginx did not start: {status}\n{}", self.stderr());
             }
-            // Listening is the master's doing, before there are workers.
-            (!self.workers().is_empty()).then_some(())
+            // The file is written when all listeners listen.
+            let listens = self.dir().join("nginx.pid").exists();
+            (listens && (single || !self.workers().is_empty())).then_some(())
         });
         let unused: Vec<_> = ports.iter().filter(|port| !is_listening(**port)).collect();
         assert!(unused.is_empty(), "claimed but not listened on: {unused:?}");
