@@ -300,6 +300,26 @@ on_each_nginx! {
         assert_eq!(visit(port), "192.0.2.7");
     }
 
+    /// The old way to ask for TLS, which 1.25.1 took away.
+    fn ssl_on_is_tls_too(which) {
+        if which == realpeer_e2e::Which::Built {
+            return;
+        }
+        let authority = Authority::new();
+        let mut site = Site::new(which);
+        let port = site.port();
+        let certificate = site.certificate(&authority);
+        site.http(format!(
+            "server {{ listen 127.0.0.1:{port}; ssl on; {certificate} realpeer require all;
+                       {PAGE} }}"
+        ));
+        let _nginx = site.start();
+        let header = v1(VISITOR, LISTENER);
+        let tls = TlsClient::fused(Client::connect(port), &authority, &header).get("/");
+        assert_eq!(tls.var("remote_addr"), "192.0.2.7");
+        assert_eq!(tls.var("scheme"), "https");
+    }
+
     fn a_server_name_of_tls_is_chosen_after_the_header(which) {
         let authority = Authority::new();
         let mut site = Site::new(which);

@@ -251,6 +251,21 @@ on_each_nginx! {
         assert!(nginx.access_log().lines().all(|each| each.starts_with(&line)));
     }
 
+    /// Half-closed by a client that has said all it has to say.
+    fn an_end_behind_the_request_does_not_stop_the_answer(which) {
+        let (nginx, port) = server(which, "");
+        let header = v1(VISITOR, LISTENER);
+        let request = b"GET / HTTP/1.0\r\n\r\n";
+        for cut in [0, 10, header.len()] {
+            let mut client = Client::connect(port);
+            client.send_pieces([&header[..cut]]);
+            client.send([&header[cut..], request].concat()).finish();
+            let answer = client.ending().response();
+            assert_eq!(answer.var("remote_addr"), "192.0.2.7", "cut at {cut}");
+        }
+        assert_eq!(nginx.refusals(), []);
+    }
+
     /// Puma, ntirpc and others took a second one.
     fn a_second_header_is_no_header(which) {
         let (nginx, port) = server(which, "");
