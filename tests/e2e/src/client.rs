@@ -22,6 +22,7 @@ pub enum Ending {
 
 impl Ending {
     /// The answer that came before the end.
+    #[track_caller]
     pub fn response(&self) -> Response {
         match self {
             Self::Answered(bytes) => Response::parse(bytes),
@@ -122,21 +123,25 @@ impl Client {
     }
 
     /// The next answer on this connection.
+    #[track_caller]
     pub fn response(&mut self) -> Response {
         Response::read(&mut self.stream)
     }
 
     /// Asks for `path` and reads the answer; the connection stays open.
+    #[track_caller]
     pub fn get(&mut self, path: &str) -> Response {
         self.send(request(path)).response()
     }
 
     /// Reads until the server closes.
+    #[track_caller]
     pub fn ending(&mut self) -> Ending {
         read_to_end(&mut self.stream)
     }
 
     /// Panics unless the server closes without answering a single byte.
+    #[track_caller]
     pub fn must_be_closed(&mut self) {
         assert_eq!(self.ending(), Ending::Unanswered);
     }
@@ -164,6 +169,7 @@ pub fn get_on_unix_socket(socket: &Path, header: &[u8], path: &str) -> Response 
     Response::read(&mut stream)
 }
 
+#[track_caller]
 pub(crate) fn read_to_end(stream: &mut impl Read) -> Ending {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {

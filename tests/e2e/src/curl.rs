@@ -33,6 +33,7 @@ impl Curl {
 
     /// The answer of the last request; several URLs in `args` share one
     /// connection, as curl does.
+    #[track_caller]
     pub fn run(mut self) -> Response {
         let output = self
             .command

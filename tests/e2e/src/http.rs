@@ -13,6 +13,7 @@ pub struct Response {
 impl Response {
     /// Reads one answer and not a byte past it. A connection that ends first
     /// is a panic that tells what had come.
+    #[track_caller]
     pub(crate) fn read(stream: &mut impl Read) -> Self {
         let mut head = Vec::new();
         let mut byte = [0];
@@ -33,6 +34,7 @@ impl Response {
     }
 
     /// Takes apart an answer that is complete already.
+    #[track_caller]
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let end = bytes
             .windows(4)
@@ -42,6 +44,7 @@ impl Response {
         Self { body: body.to_vec(), ..Self::parse_head(head) }
     }
 
+    #[track_caller]
     fn parse_head(head: &[u8]) -> Self {
         let head = String::from_utf8_lossy(head);
         let mut lines = head.split("\r\n");
@@ -68,6 +71,7 @@ impl Response {
     }
 
     /// A line `name=value` of the body, as the pages of these tests have them.
+    #[track_caller]
     pub fn var(&self, name: &str) -> String {
         self.text()
             .lines()

@@ -106,6 +106,7 @@ impl Site {
     }
 
     /// Starts it, and returns when every listener listens.
+    #[track_caller]
     pub fn start(self) -> Nginx {
         let config = self.write_config();
         let stderr = fs::File::create(self.dir().join("stderr.log")).expect("own folder");
@@ -220,11 +221,13 @@ impl Nginx {
     }
 
     /// The first line of the error log with `part` in it.
+    #[track_caller]
     pub fn wait_for_error(&self, part: &str) -> String {
         wait_until(&format!("{part:?} in the error log"), || line_with(&self.error_log(), part))
     }
 
     /// The first line of the access log with `part` in it.
+    #[track_caller]
     pub fn wait_for_access(&self, part: &str) -> String {
         wait_until(&format!("{part:?} in the access log"), || line_with(&self.access_log(), part))
     }
@@ -241,6 +244,7 @@ impl Nginx {
     }
 
     /// The one refusal logged, once it is.
+    #[track_caller]
     pub fn refusal(&self) -> Refusal {
         wait_until("a refusal in the error log", || (!self.refusals().is_empty()).then_some(()));
         let mut all = self.refusals();
@@ -306,6 +310,7 @@ impl Nginx {
         self.alerts_expected = true;
     }
 
+    #[track_caller]
     fn wait_until_ready(&mut self) {
         let ports: Vec<u16> = self.site.ports.iter().map(Port::number).collect();
         let single = self.site.workers.contains("master_process off");

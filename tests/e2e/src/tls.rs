@@ -44,17 +44,20 @@ impl TlsClient {
         Self { stream: StreamOwned::new(tls, stream) }
     }
 
+    #[track_caller]
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.stream.write_all(bytes.as_ref()).expect("a server that reads");
         self.stream.flush().expect("a server that reads");
         self
     }
 
+    #[track_caller]
     pub fn response(&mut self) -> Response {
         Response::read(&mut self.stream)
     }
 
     /// Asks for `path` and reads the answer; the connection stays open.
+    #[track_caller]
     pub fn get(&mut self, path: &str) -> Response {
         self.send(request(path)).response()
     }

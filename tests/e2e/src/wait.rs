@@ -7,6 +7,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks `probe` until it has an answer, and panics with `what` when it has
 /// none after [`PATIENCE`].
+#[track_caller]
 pub fn wait_until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
