@@ -1,0 +1,602 @@
+
+/*
+ * realpeer for http: finds the listening sockets, checks that servers which
+ * share an address agree, and gives requests their variables.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_realpeer.h"
+
+
+static ngx_int_t ngx_http_realpeer_add_variables(ngx_conf_t *cf);
+static ngx_int_t ngx_http_realpeer_get_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_realpeer_get_tlv(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_realpeer_set_value(ngx_http_variable_value_t *v,
+    ngx_int_t rc, ngx_str_t *value);
+
+static char *ngx_http_realpeer_init_conf(ngx_cycle_t *cycle, void *conf);
+static ngx_int_t ngx_http_realpeer_check_variables(ngx_cycle_t *cycle,
+    ngx_http_core_main_conf_t *cmcf);
+static ngx_int_t ngx_http_realpeer_check_servers(ngx_cycle_t *cycle,
+    ngx_http_core_main_conf_t *cmcf);
+static ngx_int_t ngx_http_realpeer_check_addr(ngx_cycle_t *cycle,
+    ngx_http_conf_addr_t *addr);
+static ngx_int_t ngx_http_realpeer_check_server(ngx_cycle_t *cycle,
+    ngx_http_conf_addr_t *addr, ngx_http_core_srv_conf_t *cscf);
+static void ngx_http_realpeer_warn_quic(ngx_cycle_t *cycle,
+    ngx_http_conf_addr_t *addr);
+static ngx_uint_t ngx_http_realpeer_is_http(ngx_cycle_t *cycle,
+    ngx_http_core_main_conf_t *cmcf, ngx_listening_t *ls);
+static ngx_uint_t ngx_http_realpeer_is_quic(ngx_http_conf_port_t *port);
+static ngx_int_t ngx_http_realpeer_wrap(ngx_cycle_t *cycle,
+    ngx_realpeer_main_conf_t *rmcf, ngx_listening_t *ls);
+static ngx_int_t ngx_http_realpeer_fill_addr(ngx_cycle_t *cycle,
+    ngx_listening_t *ls, ngx_uint_t n, ngx_realpeer_addr_t *addr);
+static ngx_realpeer_conf_t *ngx_http_realpeer_server_conf(
+    ngx_http_core_srv_conf_t *cscf);
+static void ngx_http_realpeer_init_connection(ngx_connection_t *c);
+
+
+static ngx_command_t  ngx_http_realpeer_commands[] = {
+
+    ngx_realpeer_commands(NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF,
+                          NGX_HTTP_SRV_CONF_OFFSET),
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_realpeer_module_ctx = {
+    ngx_http_realpeer_add_variables,       /* preconfiguration */
+    NULL,                                  /* postconfiguration */
+
+    NULL,                                  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    ngx_realpeer_create_conf,              /* create server configuration */
+    ngx_realpeer_merge_conf,               /* merge server configuration */
+
+    NULL,                                  /* create location configuration */
+    NULL                                   /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_realpeer_module = {
+    NGX_MODULE_V1,
+    &ngx_http_realpeer_module_ctx,         /* module context */
+    ngx_http_realpeer_commands,            /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+/*
+ * The listening sockets are complete only when the whole http{} block has been
+ * read, and later than any hook of an http module.  A core module's init_conf
+ * sees them, can still refuse the configuration, and runs under "nginx -t".
+ */
+
+static ngx_core_module_t  ngx_http_realpeer_core_module_ctx = {
+    ngx_string("http_realpeer_core"),
+    ngx_realpeer_create_main_conf,
+    ngx_http_realpeer_init_conf
+};
+
+
+ngx_module_t  ngx_http_realpeer_core_module = {
+    NGX_MODULE_V1,
+    &ngx_http_realpeer_core_module_ctx,    /* module context */
+    NULL,                                  /* module directives */
+    NGX_CORE_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static ngx_http_variable_t  ngx_http_realpeer_vars[] = {
+
+    { ngx_string("realpeer_result"), NULL,
+      ngx_http_realpeer_get_variable, NGX_REALPEER_RESULT, 0, 0 },
+
+    { ngx_string("realpeer_policy"), NULL,
+      ngx_http_realpeer_get_variable, NGX_REALPEER_POLICY, 0, 0 },
+
+    { ngx_string("realpeer_version"), NULL,
+      ngx_http_realpeer_get_variable, NGX_REALPEER_VERSION, 0, 0 },
+
+    { ngx_string("realpeer_addr"), NULL,
+      ngx_http_realpeer_get_variable, NGX_REALPEER_ADDR, 0, 0 },
+
+    { ngx_string("realpeer_port"), NULL,
+      ngx_http_realpeer_get_variable, NGX_REALPEER_PORT, 0, 0 },
+
+    { ngx_string("realpeer_server_addr"), NULL,
+      ngx_http_realpeer_get_variable, NGX_REALPEER_SERVER_ADDR, 0, 0 },
+
+    { ngx_string("realpeer_server_port"), NULL,
+      ngx_http_realpeer_get_variable, NGX_REALPEER_SERVER_PORT, 0, 0 },
+
+    { ngx_string("realpeer_proxy_addr"), NULL,
+      ngx_http_realpeer_get_variable, NGX_REALPEER_PROXY_ADDR, 0, 0 },
+
+    { ngx_string("realpeer_proxy_port"), NULL,
+      ngx_http_realpeer_get_variable, NGX_REALPEER_PROXY_PORT, 0, 0 },
+
+    { ngx_string(NGX_REALPEER_TLV_PREFIX), NULL,
+      ngx_http_realpeer_get_tlv, 0, NGX_HTTP_VAR_PREFIX, 0 },
+
+      ngx_http_null_variable
+};
+
+
+static ngx_int_t
+ngx_http_realpeer_add_variables(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    for (v = ngx_http_realpeer_vars; v->name.len; v++) {
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_realpeer_get_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_int_t  rc;
+    ngx_str_t  value;
+
+    rc = ngx_realpeer_variable(r->connection, r->pool, data, &value);
+
+    return ngx_http_realpeer_set_value(v, rc, &value);
+}
+
+
+static ngx_int_t
+ngx_http_realpeer_get_tlv(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
+{
+    ngx_int_t   rc;
+    ngx_str_t   value;
+    ngx_str_t  *name = (ngx_str_t *) data;
+
+    rc = ngx_realpeer_tlv_variable(r->connection, r->pool, name, &value);
+
+    return ngx_http_realpeer_set_value(v, rc, &value);
+}
+
+
+static ngx_int_t
+ngx_http_realpeer_set_value(ngx_http_variable_value_t *v, ngx_int_t rc,
+    ngx_str_t *value)
+{
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->len = value->len;
+    v->data = value->data;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static char *
+ngx_http_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
+{
+    ngx_realpeer_main_conf_t *rmcf = conf;
+
+    ngx_uint_t                  i;
+    ngx_listening_t            *ls;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
+
+    if (cmcf == NULL || cmcf->ports == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_http_realpeer_check_variables(cycle, cmcf) != NGX_OK
+        || ngx_http_realpeer_check_servers(cycle, cmcf) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    ls = cycle->listening.elts;
+    for (i = 0; i < cycle->listening.nelts; i++) {
+
+        if (ngx_http_realpeer_is_http(cycle, cmcf, &ls[i])
+            && ngx_http_realpeer_wrap(cycle, rmcf, &ls[i]) != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    ngx_realpeer_wrapped(rmcf);
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_realpeer_check_variables(ngx_cycle_t *cycle,
+    ngx_http_core_main_conf_t *cmcf)
+{
+    size_t                len;
+    ngx_uint_t            i;
+    ngx_http_variable_t  *v;
+
+    len = sizeof(NGX_REALPEER_TLV_PREFIX) - 1;
+
+    v = cmcf->variables.elts;
+    for (i = 0; i < cmcf->variables.nelts; i++) {
+
+        if (v[i].name.len >= len
+            && ngx_strncmp(v[i].name.data, NGX_REALPEER_TLV_PREFIX, len) == 0
+            && ngx_realpeer_check_tlv_variable(cycle->log, &v[i].name)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_realpeer_check_servers(ngx_cycle_t *cycle,
+    ngx_http_core_main_conf_t *cmcf)
+{
+    ngx_uint_t             p, a;
+    ngx_http_conf_addr_t  *addr;
+    ngx_http_conf_port_t  *port;
+
+    port = cmcf->ports->elts;
+    for (p = 0; p < cmcf->ports->nelts; p++) {
+
+        addr = port[p].addrs.elts;
+        for (a = 0; a < port[p].addrs.nelts; a++) {
+
+            if (ngx_http_realpeer_is_quic(&port[p])) {
+                ngx_http_realpeer_warn_quic(cycle, &addr[a]);
+                continue;
+            }
+
+            if (ngx_http_realpeer_check_addr(cycle, &addr[a]) != NGX_OK) {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_realpeer_check_addr(ngx_cycle_t *cycle, ngx_http_conf_addr_t *addr)
+{
+    ngx_uint_t                  s;
+    ngx_realpeer_conf_t        *rcf;
+    ngx_realpeer_place_t       *place;
+    ngx_http_core_srv_conf_t  **cscf;
+
+    rcf = ngx_http_realpeer_server_conf(addr->default_server);
+
+    if (addr->opt.proxy_protocol && ngx_realpeer_has_policy(rcf)) {
+        place = ngx_realpeer_policy_place(rcf);
+
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "\"realpeer\" and the \"proxy_protocol\" parameter of "
+                      "\"listen %V\" would both read the header, remove one "
+                      "of them in %V:%ui",
+                      &addr->opt.addr_text, &place->file, place->line);
+        return NGX_ERROR;
+    }
+
+    cscf = addr->servers.elts;
+    for (s = 0; s < addr->servers.nelts; s++) {
+
+        if (cscf[s] != addr->default_server
+            && ngx_http_realpeer_check_server(cycle, addr, cscf[s]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * The header is read before anything says which server is asked for, so that
+ * only the default server of an address can have a say.
+ */
+
+static ngx_int_t
+ngx_http_realpeer_check_server(ngx_cycle_t *cycle, ngx_http_conf_addr_t *addr,
+    ngx_http_core_srv_conf_t *cscf)
+{
+    ngx_realpeer_conf_t       *rcf, *ruling;
+    ngx_http_core_srv_conf_t  *dscf;
+
+    dscf = addr->default_server;
+    rcf = ngx_http_realpeer_server_conf(cscf);
+    ruling = ngx_http_realpeer_server_conf(dscf);
+
+    if (!ngx_realpeer_states(rcf) || ngx_realpeer_same_policy(rcf, ruling)) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                  "server \"%V\" states a realpeer policy for %V, but that of "
+                  "its default server \"%V\" in %s:%ui, which is %s, rules "
+                  "there: state the same, or nothing in %V:%ui",
+                  &cscf->server_name, &addr->opt.addr_text,
+                  &dscf->server_name, dscf->file_name, dscf->line,
+                  ngx_realpeer_has_policy(ruling) ? "another" : "none",
+                  &rcf->place.file, rcf->place.line);
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_http_realpeer_warn_quic(ngx_cycle_t *cycle, ngx_http_conf_addr_t *addr)
+{
+    ngx_realpeer_conf_t   *rcf;
+    ngx_realpeer_place_t  *place;
+
+    rcf = ngx_http_realpeer_server_conf(addr->default_server);
+
+    if (ngx_realpeer_has_policy(rcf)) {
+        place = ngx_realpeer_policy_place(rcf);
+
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "\"realpeer\" does not cover QUIC: connections to "
+                      "\"listen %V quic\" keep the address of their peer, "
+                      "whoever that is in %V:%ui",
+                      &addr->opt.addr_text, &place->file, place->line);
+    }
+}
+
+
+/*
+ * A listening socket of http has http's handler.  Where another module has put
+ * its own in front, the address tells, unless a socket of http's own has it.
+ */
+
+static ngx_uint_t
+ngx_http_realpeer_is_http(ngx_cycle_t *cycle, ngx_http_core_main_conf_t *cmcf,
+    ngx_listening_t *ls)
+{
+    ngx_uint_t             i, p, a;
+    ngx_listening_t       *other;
+    ngx_http_conf_addr_t  *addr;
+    ngx_http_conf_port_t  *port;
+
+    if (ls->type != SOCK_STREAM) {
+        return 0;
+    }
+
+    if (ls->handler == ngx_http_init_connection) {
+        return 1;
+    }
+
+    if (ls->handler == ngx_http_realpeer_init_connection) {
+        return 0;
+    }
+
+    other = cycle->listening.elts;
+    for (i = 0; i < cycle->listening.nelts; i++) {
+
+        if ((other[i].handler == ngx_http_init_connection
+             || other[i].handler == ngx_http_realpeer_init_connection)
+            && ngx_cmp_sockaddr(other[i].sockaddr, other[i].socklen,
+                                ls->sockaddr, ls->socklen, 1)
+               == NGX_OK)
+        {
+            return 0;
+        }
+    }
+
+    port = cmcf->ports->elts;
+    for (p = 0; p < cmcf->ports->nelts; p++) {
+
+        if (ngx_http_realpeer_is_quic(&port[p])) {
+            continue;
+        }
+
+        addr = port[p].addrs.elts;
+        for (a = 0; a < port[p].addrs.nelts; a++) {
+
+            if (ngx_cmp_sockaddr(addr[a].opt.sockaddr, addr[a].opt.socklen,
+                                 ls->sockaddr, ls->socklen, 1)
+                == NGX_OK)
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_realpeer_is_quic(ngx_http_conf_port_t *port)
+{
+#if (NGX_REALPEER_QUIC)
+    return port->type != SOCK_STREAM;
+#else
+    return 0;
+#endif
+}
+
+
+static ngx_int_t
+ngx_http_realpeer_wrap(ngx_cycle_t *cycle, ngx_realpeer_main_conf_t *rmcf,
+    ngx_listening_t *ls)
+{
+    ngx_uint_t            n, policies;
+    ngx_http_port_t      *hport;
+    ngx_realpeer_addr_t  *addrs;
+    ngx_realpeer_port_t  *port;
+
+    hport = ls->servers;
+
+    addrs = ngx_pcalloc(cycle->pool,
+                        hport->naddrs * sizeof(ngx_realpeer_addr_t));
+    if (addrs == NULL) {
+        return NGX_ERROR;
+    }
+
+    policies = 0;
+
+    for (n = 0; n < hport->naddrs; n++) {
+        if (ngx_http_realpeer_fill_addr(cycle, ls, n, &addrs[n]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        policies += addrs[n].conf != NULL;
+    }
+
+    if (policies == 0) {
+        return NGX_OK;
+    }
+
+    port = ngx_realpeer_wrap(rmcf, ls, ngx_http_realpeer_init_connection);
+    if (port == NULL) {
+        return NGX_ERROR;
+    }
+
+    port->naddrs = hport->naddrs;
+    port->addrs = addrs;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_realpeer_fill_addr(ngx_cycle_t *cycle, ngx_listening_t *ls,
+    ngx_uint_t n, ngx_realpeer_addr_t *addr)
+{
+    ngx_http_port_t       *hport;
+    struct sockaddr_in    *sin;
+    ngx_realpeer_conf_t   *rcf;
+    ngx_http_in_addr_t    *addrs;
+    ngx_http_addr_conf_t  *conf;
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6   *sin6;
+    ngx_http_in6_addr_t   *addrs6;
+#endif
+#if (NGX_HTTP_SSL && NGX_REALPEER_SSL_ON)
+    ngx_http_ssl_srv_conf_t  *sscf;
+#endif
+
+    hport = ls->servers;
+
+    addr->sockaddr = ngx_palloc(cycle->pool, ls->socklen);
+    addr->text.data = ngx_pnalloc(cycle->pool, NGX_SOCKADDR_STRLEN);
+
+    if (addr->sockaddr == NULL || addr->text.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(addr->sockaddr, ls->sockaddr, ls->socklen);
+
+    switch (ls->sockaddr->sa_family) {
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        addrs6 = hport->addrs;
+        conf = &addrs6[n].conf;
+        sin6 = (struct sockaddr_in6 *) addr->sockaddr;
+        sin6->sin6_addr = addrs6[n].addr6;
+        break;
+#endif
+
+    case AF_INET:
+        addrs = hport->addrs;
+        conf = &addrs[n].conf;
+        sin = (struct sockaddr_in *) addr->sockaddr;
+        sin->sin_addr.s_addr = addrs[n].addr;
+        break;
+
+    default: /* AF_UNIX */
+        addrs = hport->addrs;
+        conf = &addrs[n].conf;
+        break;
+    }
+
+    addr->text.len = ngx_sock_ntop(addr->sockaddr, ls->socklen,
+                                   addr->text.data, NGX_SOCKADDR_STRLEN, 1);
+
+    rcf = ngx_http_realpeer_server_conf(conf->default_server);
+    addr->conf = ngx_realpeer_has_policy(rcf) ? rcf : NULL;
+
+#if (NGX_HTTP_SSL)
+    addr->exact = conf->ssl;
+
+#if (NGX_REALPEER_SSL_ON)
+    sscf = conf->default_server->ctx->srv_conf[ngx_http_ssl_module.ctx_index];
+    addr->exact |= sscf->enable == 1;
+#endif
+#endif
+
+    return NGX_OK;
+}
+
+
+static ngx_realpeer_conf_t *
+ngx_http_realpeer_server_conf(ngx_http_core_srv_conf_t *cscf)
+{
+    return cscf->ctx->srv_conf[ngx_http_realpeer_module.ctx_index];
+}
+
+
+static void
+ngx_http_realpeer_init_connection(ngx_connection_t *c)
+{
+    ngx_realpeer_main_conf_t  *rmcf;
+
+    rmcf = (ngx_realpeer_main_conf_t *)
+               ngx_get_conf(ngx_cycle->conf_ctx, ngx_http_realpeer_core_module);
+
+    ngx_realpeer_init_connection(c, rmcf);
+}

@@ -1,0 +1,945 @@
+
+/*
+ * The way of a connection: accept(), the policy for its source, the header,
+ * the client's address in place of the peer's, and on to the handler that
+ * would have had the connection without us.
+ */
+
+
+#include "ngx_realpeer.h"
+
+
+/*
+ * Room for a header and, where the rest can be handed over, for most requests:
+ * one recv() brings both.  A longer header gets more room as it comes.
+ */
+#define NGX_REALPEER_BUFFER      1024
+
+/* Of what a refused peer sent, as many bytes get into the log. */
+#define NGX_REALPEER_LOG_BYTES   48
+
+/* How often to look again where the event method cannot be asked to wait. */
+#define NGX_REALPEER_RECHECK     100
+
+
+static int ngx_libc_cdecl ngx_realpeer_cmp_ports(const void *one,
+    const void *two);
+static ngx_realpeer_port_t *ngx_realpeer_find_port(
+    ngx_realpeer_main_conf_t *rmcf, void *servers);
+static ngx_realpeer_addr_t *ngx_realpeer_find_addr(ngx_connection_t *c,
+    ngx_realpeer_port_t *port);
+static ngx_uint_t ngx_realpeer_same_ip(struct sockaddr *one,
+    struct sockaddr *two);
+static void ngx_realpeer_cleanup(void *data);
+
+static void ngx_realpeer_start(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
+static void ngx_realpeer_read_handler(ngx_event_t *rev);
+static void ngx_realpeer_empty_handler(ngx_event_t *wev);
+static int32_t ngx_realpeer_read(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
+    int32_t event);
+static int32_t ngx_realpeer_read_exactly(ngx_connection_t *c,
+    ngx_realpeer_ctx_t *ctx, int32_t event);
+static ngx_int_t ngx_realpeer_make_room(ngx_connection_t *c,
+    ngx_realpeer_ctx_t *ctx);
+static int32_t ngx_realpeer_decide(ngx_realpeer_ctx_t *ctx, u_char *last,
+    int32_t event);
+static void ngx_realpeer_wait(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
+
+static void ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
+static ngx_int_t ngx_realpeer_keep_tlvs(ngx_connection_t *c,
+    ngx_realpeer_ctx_t *ctx);
+static ngx_int_t ngx_realpeer_set_client(ngx_connection_t *c,
+    ngx_realpeer_ctx_t *ctx);
+static ngx_int_t ngx_realpeer_set_sockaddr(ngx_connection_t *c,
+    realpeer_address *address);
+static ngx_int_t ngx_realpeer_set_text(ngx_pool_t *pool,
+    realpeer_address *address, ngx_str_t *text);
+static ngx_int_t ngx_realpeer_set_native(ngx_connection_t *c,
+    ngx_realpeer_ctx_t *ctx);
+static ssize_t ngx_realpeer_recv(ngx_connection_t *c, u_char *buf,
+    size_t size);
+
+static void ngx_realpeer_refuse(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
+static u_char *ngx_realpeer_log_error(ngx_log_t *log, u_char *buf, size_t len);
+static void ngx_realpeer_free_buffer(ngx_connection_t *c,
+    ngx_realpeer_ctx_t *ctx);
+static void ngx_realpeer_close(ngx_connection_t *c);
+
+
+void *
+ngx_realpeer_create_main_conf(ngx_cycle_t *cycle)
+{
+    ngx_realpeer_main_conf_t  *rmcf;
+
+    rmcf = ngx_pcalloc(cycle->pool, sizeof(ngx_realpeer_main_conf_t));
+    if (rmcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&rmcf->ports, cycle->pool, 4,
+                       sizeof(ngx_realpeer_port_t))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return rmcf;
+}
+
+
+/*
+ * Puts "handler" in front of the one of a listening socket.  Its addresses are
+ * for the caller to fill in.  Clones of the socket for other workers have the
+ * same servers, and find the same entry.
+ */
+
+ngx_realpeer_port_t *
+ngx_realpeer_wrap(ngx_realpeer_main_conf_t *rmcf, ngx_listening_t *ls,
+    ngx_connection_handler_pt handler)
+{
+    ngx_realpeer_port_t  *port;
+
+    port = ngx_array_push(&rmcf->ports);
+    if (port == NULL) {
+        return NULL;
+    }
+
+    port->servers = ls->servers;
+    port->handler = ls->handler;
+
+    ls->handler = handler;
+
+    return port;
+}
+
+
+/* to be called once, after the last ngx_realpeer_wrap() */
+
+void
+ngx_realpeer_wrapped(ngx_realpeer_main_conf_t *rmcf)
+{
+    ngx_qsort(rmcf->ports.elts, rmcf->ports.nelts, sizeof(ngx_realpeer_port_t),
+              ngx_realpeer_cmp_ports);
+}
+
+
+static int ngx_libc_cdecl
+ngx_realpeer_cmp_ports(const void *one, const void *two)
+{
+    uintptr_t  first, second;
+
+    first = (uintptr_t) ((const ngx_realpeer_port_t *) one)->servers;
+    second = (uintptr_t) ((const ngx_realpeer_port_t *) two)->servers;
+
+    return (first > second) - (first < second);
+}
+
+
+static ngx_realpeer_port_t *
+ngx_realpeer_find_port(ngx_realpeer_main_conf_t *rmcf, void *servers)
+{
+    ngx_uint_t            low, high, middle;
+    ngx_realpeer_port_t  *ports;
+
+    ports = rmcf->ports.elts;
+    low = 0;
+    high = rmcf->ports.nelts;
+
+    while (low < high) {
+        middle = low + (high - low) / 2;
+
+        if (ports[middle].servers == servers) {
+            return &ports[middle];
+        }
+
+        if ((uintptr_t) ports[middle].servers < (uintptr_t) servers) {
+            low = middle + 1;
+
+        } else {
+            high = middle;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* what a wrapped listening socket calls with a new connection */
+
+void
+ngx_realpeer_init_connection(ngx_connection_t *c,
+    ngx_realpeer_main_conf_t *rmcf)
+{
+    ngx_pool_cleanup_t   *cln;
+    ngx_realpeer_ctx_t   *ctx;
+    ngx_realpeer_addr_t  *addr;
+    ngx_realpeer_port_t  *port;
+
+    port = ngx_realpeer_find_port(rmcf, c->listening->servers);
+
+    if (port == NULL) {
+        /* not without its policy */
+        ngx_log_error(NGX_LOG_ALERT, c->log, 0,
+                      "realpeer: listener %V is not known, "
+                      "its connection is closed", &c->listening->addr_text);
+        ngx_realpeer_close(c);
+        return;
+    }
+
+    addr = ngx_realpeer_find_addr(c, port);
+
+    if (addr == NULL) {
+        ngx_realpeer_close(c);
+        return;
+    }
+
+    /* TLS that stream has taken off before it passed the connection on */
+
+    if (addr->conf == NULL
+#if (NGX_SSL || NGX_COMPAT)
+        || c->ssl
+#endif
+       )
+    {
+        port->handler(c);
+        return;
+    }
+
+    cln = ngx_pool_cleanup_add(c->pool, sizeof(ngx_realpeer_ctx_t));
+    if (cln == NULL) {
+        ngx_realpeer_close(c);
+        return;
+    }
+
+    cln->handler = ngx_realpeer_cleanup;
+
+    ctx = cln->data;
+    ngx_memzero(ctx, sizeof(ngx_realpeer_ctx_t));
+
+    ctx->addr = addr;
+    ctx->handler = port->handler;
+    ctx->sockaddr = c->sockaddr;
+    ctx->socklen = c->socklen;
+    ctx->addr_text = c->addr_text;
+    ctx->log_error = c->log_error;
+
+    ctx->policy = realpeer_rules_find(addr->conf->rules->elts,
+                                      addr->conf->rules->nelts,
+                                      c->sockaddr, c->socklen);
+
+    c->data = ctx;
+    c->log->connection = c->number;
+    c->log->handler = ngx_realpeer_log_error;
+    c->log->data = ctx;
+    c->log->action = "reading PROXY protocol header";
+
+    /* a peer that resets the connection is one that closed it */
+    c->log_error = NGX_ERROR_IGNORE_ECONNRESET;
+
+    ngx_realpeer_start(c, ctx);
+}
+
+
+static ngx_realpeer_addr_t *
+ngx_realpeer_find_addr(ngx_connection_t *c, ngx_realpeer_port_t *port)
+{
+    ngx_uint_t  i;
+
+    if (port->naddrs == 1) {
+        return port->addrs;
+    }
+
+    /* the handler behind us asks the same, and gets it from the connection */
+
+    if (ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK) {
+        return NULL;
+    }
+
+    for (i = 0; i < port->naddrs - 1; i++) {
+        if (ngx_realpeer_same_ip(c->local_sockaddr, port->addrs[i].sockaddr)) {
+            break;
+        }
+    }
+
+    return &port->addrs[i];
+}
+
+
+static ngx_uint_t
+ngx_realpeer_same_ip(struct sockaddr *one, struct sockaddr *two)
+{
+    if (one->sa_family != two->sa_family) {
+        return 0;
+    }
+
+    switch (one->sa_family) {
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        return ngx_memcmp(&((struct sockaddr_in6 *) one)->sin6_addr,
+                          &((struct sockaddr_in6 *) two)->sin6_addr, 16)
+               == 0;
+#endif
+
+    case AF_INET:
+        return ((struct sockaddr_in *) one)->sin_addr.s_addr
+               == ((struct sockaddr_in *) two)->sin_addr.s_addr;
+
+    default:
+        return 0;
+    }
+}
+
+
+/*
+ * Nothing to clean up: the handler is what a context is recognised by among
+ * the cleanups of a pool.  A connection has no room of its own for modules.
+ */
+
+static void
+ngx_realpeer_cleanup(void *data)
+{
+}
+
+
+ngx_realpeer_ctx_t *
+ngx_realpeer_get_ctx(ngx_connection_t *c)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    for (cln = c->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_realpeer_cleanup) {
+            return cln->data;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_realpeer_start(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
+{
+    ngx_event_t  *rev;
+
+    rev = c->read;
+
+    /* some policies do not depend on what comes */
+
+    switch (ctx->policy) {
+
+    case REALPEER_POLICY_REQUIRE:
+    case REALPEER_POLICY_OPTIONAL:
+    case REALPEER_POLICY_STRIP:
+        break;
+
+    default:
+        if (ngx_realpeer_decide(ctx, NULL, REALPEER_EVENT_DATA)
+            == REALPEER_ACTION_PASS)
+        {
+            ngx_realpeer_go_on(c, ctx);
+
+        } else {
+            ngx_realpeer_refuse(c, ctx);
+        }
+
+        return;
+    }
+
+    ctx->deadline = ngx_current_msec + ctx->addr->conf->timeout;
+
+    rev->handler = ngx_realpeer_read_handler;
+    c->write->handler = ngx_realpeer_empty_handler;
+
+    if (rev->ready) {
+        /* the deferred accept(), iocp */
+
+        if (ngx_use_accept_mutex) {
+            ngx_post_event(rev, &ngx_posted_events);
+            return;
+        }
+
+        rev->handler(rev);
+        return;
+    }
+
+    ngx_realpeer_wait(c, ctx);
+}
+
+
+static void
+ngx_realpeer_read_handler(ngx_event_t *rev)
+{
+    int32_t              action, event;
+    ngx_connection_t    *c;
+    ngx_realpeer_ctx_t  *ctx;
+
+    c = rev->data;
+    ctx = c->data;
+
+    ngx_log_debug0(NGX_LOG_DEBUG_EVENT, c->log, 0, "realpeer read handler");
+
+    if (c->close) {
+        /* the worker shuts down, or has no connections left */
+        ngx_realpeer_close(c);
+        return;
+    }
+
+    event = REALPEER_EVENT_DATA;
+
+    if (rev->timedout) {
+        rev->timedout = 0;
+
+        if ((ngx_msec_int_t) (ctx->deadline - ngx_current_msec) <= 0) {
+            event = REALPEER_EVENT_TIMEOUT;
+        }
+    }
+
+    if (ctx->addr->exact) {
+        action = ngx_realpeer_read_exactly(c, ctx, event);
+
+    } else {
+        action = ngx_realpeer_read(c, ctx, event);
+    }
+
+    switch (action) {
+
+    case REALPEER_ACTION_MORE:
+        ngx_realpeer_wait(c, ctx);
+        return;
+
+    case REALPEER_ACTION_PASS:
+    case REALPEER_ACTION_ACCEPT:
+        ngx_realpeer_go_on(c, ctx);
+        return;
+
+    case REALPEER_ACTION_REFUSE:
+        ngx_realpeer_refuse(c, ctx);
+        return;
+
+    default:
+        /* an error of our own, which has been logged */
+        ngx_realpeer_close(c);
+        return;
+    }
+}
+
+
+static void
+ngx_realpeer_empty_handler(ngx_event_t *wev)
+{
+    /* nothing is written before the header has come */
+}
+
+
+/* takes whatever comes; what is not the header's is handed over later */
+
+static int32_t
+ngx_realpeer_read(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx, int32_t event)
+{
+    ssize_t  n;
+    int32_t  action;
+
+    if (event == REALPEER_EVENT_TIMEOUT) {
+        return ngx_realpeer_decide(ctx, ctx->last, event);
+    }
+
+    do {
+        if (ngx_realpeer_make_room(c, ctx) != NGX_OK) {
+            return REALPEER_ERROR_INVALID_ARGUMENT;
+        }
+
+        n = c->recv(c, ctx->last, ctx->end - ctx->last);
+
+        if (n == NGX_AGAIN) {
+            return REALPEER_ACTION_MORE;
+        }
+
+        if (n <= 0) {
+            event = REALPEER_EVENT_CLOSED;
+            ctx->closed = 1;
+
+        } else {
+            ctx->last += n;
+        }
+
+        action = ngx_realpeer_decide(ctx, ctx->last, event);
+
+    } while (action == REALPEER_ACTION_MORE && c->read->ready);
+
+    return action;
+}
+
+
+/* looks first, and takes no byte that may not be the header's */
+
+static int32_t
+ngx_realpeer_read_exactly(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
+    int32_t event)
+{
+    u_char   *last;
+    ssize_t   n;
+    size_t    certain;
+    int32_t   action;
+
+    for ( ;; ) {
+
+        if (ngx_realpeer_make_room(c, ctx) != NGX_OK) {
+            return REALPEER_ERROR_INVALID_ARGUMENT;
+        }
+
+        do {
+            n = recv(c->fd, (char *) ctx->last, ctx->end - ctx->last,
+                     MSG_PEEK);
+        } while (n == -1 && ngx_socket_errno == NGX_EINTR);
+
+        if (n == -1 && ngx_socket_errno == NGX_EAGAIN) {
+            c->read->ready = 0;
+            n = 0;
+
+        } else if (n <= 0) {
+            event = REALPEER_EVENT_CLOSED;
+            n = 0;
+
+        } else if (event == REALPEER_EVENT_DATA && c->read->pending_eof
+                   && (size_t) n < (size_t) (ctx->end - ctx->last))
+        {
+            /* what is in the socket is all that will ever be */
+            event = REALPEER_EVENT_CLOSED;
+        }
+
+        last = ctx->last + n;
+        action = ngx_realpeer_decide(ctx, last, event);
+
+        if (action == REALPEER_ACTION_REFUSE) {
+            ctx->last = last;
+            return action;
+        }
+
+        certain = ctx->decision.consumed - (ctx->last - ctx->start);
+
+        if (certain > 0) {
+            n = c->recv(c, ctx->last, certain);
+
+            if (n != (ssize_t) certain) {
+                ngx_log_error(NGX_LOG_ALERT, c->log, 0,
+                              "realpeer: recv() gave %z of %uz bytes that "
+                              "were there", n, certain);
+                return REALPEER_ERROR_INVALID_ARGUMENT;
+            }
+
+            ctx->last += certain;
+        }
+
+        if (action != REALPEER_ACTION_MORE) {
+            /* there may be more, and no event will tell of it again */
+            c->read->ready = 1;
+            return action;
+        }
+
+        if (certain == 0) {
+            /*
+             * Either nothing is there, or bytes that may not be a header's,
+             * which stay.  An edge-triggered method tells of more.
+             */
+            c->read->ready = 0;
+            return action;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_realpeer_make_room(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
+{
+    u_char  *start;
+    size_t   have, room;
+
+    if (ctx->last < ctx->end) {
+        return NGX_OK;
+    }
+
+    /* not more than twice what the peer has sent: memory has to be earned */
+
+    have = ctx->last - ctx->start;
+    room = ngx_max(2 * have, NGX_REALPEER_BUFFER);
+
+    if (ctx->decision.need > have) {
+        room = ngx_min(room, ngx_max(ctx->decision.need, NGX_REALPEER_BUFFER));
+    }
+
+    start = ngx_palloc(c->pool, room);
+    if (start == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (have) {
+        ngx_memcpy(start, ctx->start, have);
+        (void) ngx_pfree(c->pool, ctx->start);
+    }
+
+    ctx->start = start;
+    ctx->last = start + have;
+    ctx->end = start + room;
+
+    return NGX_OK;
+}
+
+
+static int32_t
+ngx_realpeer_decide(ngx_realpeer_ctx_t *ctx, u_char *last, int32_t event)
+{
+    return realpeer_decide(ctx->policy, &ctx->addr->conf->settings,
+                           sizeof(realpeer_settings), ctx->start,
+                           last - ctx->start, event, &ctx->decision,
+                           sizeof(realpeer_decision));
+}
+
+
+static void
+ngx_realpeer_wait(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
+{
+    ngx_event_t     *rev;
+    ngx_msec_int_t   left;
+
+    rev = c->read;
+    left = (ngx_msec_int_t) (ctx->deadline - ngx_current_msec);
+    left = ngx_max(left, 1);
+
+    if (ctx->addr->exact && ctx->last == ctx->start && ctx->decision.need
+        && !(ngx_event_flags & NGX_USE_CLEAR_EVENT))
+    {
+        /*
+         * Bytes stay in the socket, of which a level-triggered method would
+         * tell again and again.
+         */
+
+        if (rev->active
+            && ngx_del_event(rev, NGX_READ_EVENT, 0) != NGX_OK)
+        {
+            ngx_realpeer_close(c);
+            return;
+        }
+
+        if (rev->timer_set) {
+            ngx_del_timer(rev);
+        }
+
+        ngx_add_timer(rev, ngx_min(left, NGX_REALPEER_RECHECK));
+        ngx_reusable_connection(c, 1);
+        return;
+    }
+
+    if (!rev->timer_set) {
+        ngx_add_timer(rev, left);
+    }
+
+    ngx_reusable_connection(c, 1);
+
+    if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+        ngx_realpeer_close(c);
+    }
+}
+
+
+/* the connection as it would be had the client connected itself */
+
+static void
+ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
+{
+    ngx_event_t  *rev;
+
+    rev = c->read;
+
+    if (rev->timer_set) {
+        ngx_del_timer(rev);
+    }
+
+    ngx_reusable_connection(c, 0);
+
+    if (ctx->decision.action == REALPEER_ACTION_ACCEPT
+        && (ngx_realpeer_keep_tlvs(c, ctx) != NGX_OK
+            || ngx_realpeer_set_client(c, ctx) != NGX_OK))
+    {
+        ngx_realpeer_close(c);
+        return;
+    }
+
+    c->data = NULL;
+    c->log->connection = 0;
+    c->log->handler = NULL;
+    c->log->data = NULL;
+    c->log->action = NULL;
+    c->log_error = ctx->log_error;
+
+    if (ctx->closed) {
+        /* no event will tell again; the handler has to see it for itself */
+        rev->ready = 1;
+    }
+
+    ctx->pos = ctx->start + ctx->decision.consumed;
+
+    if (ctx->pos < ctx->last) {
+        ctx->recv = c->recv;
+        ctx->ready = rev->ready;
+        ctx->available = rev->available;
+
+        c->recv = ngx_realpeer_recv;
+        rev->ready = 1;
+
+    } else {
+        ngx_realpeer_free_buffer(c, ctx);
+    }
+
+    ctx->handler(c);
+}
+
+
+static ngx_int_t
+ngx_realpeer_keep_tlvs(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
+{
+    realpeer_header  *header;
+
+    header = &ctx->decision.header;
+
+    if (header->tlv_length == 0) {
+        return NGX_OK;
+    }
+
+    ctx->tlvs.data = ngx_pnalloc(c->pool, header->tlv_length);
+    if (ctx->tlvs.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->tlvs.len = header->tlv_length;
+    ngx_memcpy(ctx->tlvs.data, ctx->start + header->tlv_offset,
+               header->tlv_length);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_realpeer_set_client(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
+{
+    realpeer_address  *client;
+
+    client = &ctx->decision.client;
+
+    if (client->family == REALPEER_FAMILY_UNSPEC) {
+        return NGX_OK;
+    }
+
+    if (ngx_realpeer_set_sockaddr(c, client) != NGX_OK
+        || ngx_realpeer_set_text(c->pool, client, &c->addr_text) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_realpeer_set_native(c, ctx);
+}
+
+
+static ngx_int_t
+ngx_realpeer_set_sockaddr(ngx_connection_t *c, realpeer_address *address)
+{
+    socklen_t         socklen;
+    struct sockaddr  *sockaddr;
+
+    socklen = sizeof(ngx_sockaddr_t);
+
+    sockaddr = ngx_palloc(c->pool, socklen);
+    if (sockaddr == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (realpeer_address_to_sockaddr(address, sockaddr, &socklen) != 0) {
+        return NGX_ERROR;
+    }
+
+    c->sockaddr = sockaddr;
+    c->socklen = socklen;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_realpeer_set_text(ngx_pool_t *pool, realpeer_address *address,
+    ngx_str_t *text)
+{
+    int32_t  len;
+
+    text->data = ngx_pnalloc(pool, REALPEER_ADDRESS_TEXT);
+    if (text->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    len = realpeer_address_text(address, (char *) text->data,
+                                REALPEER_ADDRESS_TEXT);
+    if (len < 0) {
+        return NGX_ERROR;
+    }
+
+    text->len = (size_t) len;
+
+    return NGX_OK;
+}
+
+
+/* for the $proxy_protocol_* variables, and what is built on them */
+
+static ngx_int_t
+ngx_realpeer_set_native(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
+{
+    ngx_proxy_protocol_t  *pp;
+
+    pp = ngx_pcalloc(c->pool, sizeof(ngx_proxy_protocol_t));
+    if (pp == NULL) {
+        return NGX_ERROR;
+    }
+
+    pp->src_addr = c->addr_text;
+    pp->src_port = ctx->decision.client.port;
+    pp->dst_port = ctx->decision.server.port;
+
+#if (NGX_REALPEER_NATIVE_TLVS)
+    pp->tlvs = ctx->tlvs;
+#endif
+
+    if (ngx_realpeer_set_text(c->pool, &ctx->decision.server, &pp->dst_addr)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    c->proxy_protocol = pp;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Hands over what was read behind the header, and gives way to the real recv()
+ * when that is done.
+ */
+
+static ssize_t
+ngx_realpeer_recv(ngx_connection_t *c, u_char *buf, size_t size)
+{
+    ngx_event_t         *rev;
+    ngx_realpeer_ctx_t  *ctx;
+
+    ctx = ngx_realpeer_get_ctx(c);
+
+    size = ngx_min(size, (size_t) (ctx->last - ctx->pos));
+    ngx_memcpy(buf, ctx->pos, size);
+    ctx->pos += size;
+
+    if (ctx->pos < ctx->last) {
+        return size;
+    }
+
+    /*
+     * A request that was read whole must not look as if more were there: nginx
+     * would linger on closing.  But an event that came in the meantime has set
+     * "ready" already, and an edge-triggered method will not tell again; it has
+     * left its mark in "available".
+     */
+
+    rev = c->read;
+    rev->ready = ctx->ready || rev->pending_eof
+                 || rev->available != ctx->available;
+
+    c->recv = ctx->recv;
+
+    ngx_realpeer_free_buffer(c, ctx);
+
+    return size;
+}
+
+
+static void
+ngx_realpeer_refuse(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
+{
+    int32_t     result;
+    ngx_uint_t  level;
+
+    result = ctx->decision.result;
+    level = realpeer_result_is_quiet(result) ? NGX_LOG_INFO : NGX_LOG_ERR;
+
+    c->log->action = NULL;
+
+    ngx_log_error(level, c->log, 0, "realpeer: refused %s (%s)",
+                  realpeer_result_name(result), realpeer_strerror(result));
+
+    ngx_realpeer_close(c);
+}
+
+
+static u_char *
+ngx_realpeer_log_error(ngx_log_t *log, u_char *buf, size_t len)
+{
+    int32_t              n;
+    u_char              *p;
+    size_t               seen;
+    ngx_realpeer_ctx_t  *ctx;
+    char                 text[4 * NGX_REALPEER_LOG_BYTES];
+    u_char               peer[NGX_SOCKADDR_STRLEN];
+
+    ctx = log->data;
+    p = buf;
+
+    if (log->action) {
+        p = ngx_snprintf(p, len, " while %s", log->action);
+        len -= p - buf;
+        buf = p;
+    }
+
+    n = ngx_sock_ntop(ctx->sockaddr, ctx->socklen, peer, NGX_SOCKADDR_STRLEN,
+                      1);
+
+    p = ngx_snprintf(p, len, ", peer: %*s, listener: %V", (size_t) n, peer,
+                     &ctx->addr->text);
+    len -= p - buf;
+
+    seen = ngx_min((size_t) (ctx->last - ctx->start), NGX_REALPEER_LOG_BYTES);
+    n = realpeer_escape(ctx->start, seen, text, sizeof(text));
+
+    if (n > 0) {
+        p = ngx_snprintf(p, len, ", first bytes: \"%*s\"", (size_t) n, text);
+    }
+
+    return p;
+}
+
+
+static void
+ngx_realpeer_free_buffer(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
+{
+    if (ctx->start) {
+        (void) ngx_pfree(c->pool, ctx->start);
+    }
+
+    ctx->start = NULL;
+    ctx->pos = NULL;
+    ctx->last = NULL;
+    ctx->end = NULL;
+}
+
+
+static void
+ngx_realpeer_close(ngx_connection_t *c)
+{
+    ngx_pool_t  *pool;
+
+#if (NGX_STAT_STUB)
+    (void) ngx_atomic_fetch_add(ngx_stat_active, -1);
+#endif
+
+    pool = c->pool;
+    c->destroyed = 1;
+
+    ngx_close_connection(c);
+    ngx_destroy_pool(pool);
+}

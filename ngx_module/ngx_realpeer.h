@@ -1,0 +1,201 @@
+
+/*
+ * What the shims for http, stream and mail share: the configuration of a
+ * server, and the way of a connection from accept() to the handler that would
+ * have had it without us.  What to make of a header is decided by librealpeer.
+ */
+
+
+#ifndef _NGX_REALPEER_H_INCLUDED_
+#define _NGX_REALPEER_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <realpeer.h>
+
+
+/* What depends on the version of nginx. */
+
+#if (nginx_version >= 1023002)
+#define NGX_REALPEER_NATIVE_TLVS   1   /* ngx_proxy_protocol_t.tlvs */
+#endif
+
+#if (nginx_version >= 1025000)
+#define NGX_REALPEER_QUIC          1   /* listen ... quic */
+#endif
+
+#if (nginx_version < 1025001)
+#define NGX_REALPEER_SSL_ON        1   /* the "ssl" directive */
+#endif
+
+
+typedef struct {
+    ngx_str_t                      file;
+    ngx_uint_t                     line;
+} ngx_realpeer_place_t;
+
+
+typedef struct {
+    ngx_array_t                   *rules;      /* of realpeer_rule */
+    ngx_array_t                   *origins;    /* of each rule, by its tag */
+    ngx_msec_t                     timeout;
+    ngx_uint_t                     max_header;
+    ngx_uint_t                     versions;
+    ngx_uint_t                     no_address;
+
+    realpeer_settings              settings;
+
+    /* the first directive of ours at this level; no file: there is none */
+    ngx_realpeer_place_t           place;
+
+    unsigned                       off:1;
+    unsigned                       prepared:1;
+} ngx_realpeer_conf_t;
+
+
+/* an address:port, and what its default server says */
+
+typedef struct {
+    struct sockaddr               *sockaddr;
+    ngx_str_t                      text;
+    ngx_realpeer_conf_t           *conf;       /* NULL: no policy */
+
+    /*
+     * Set where the descriptor is read by other means than c->recv: not a byte
+     * beyond the header may be taken off then.
+     */
+    unsigned                       exact:1;
+} ngx_realpeer_addr_t;
+
+
+/* a listening socket, together with its clones for other workers */
+
+typedef struct {
+    void                          *servers;    /* of ngx_listening_t */
+    ngx_connection_handler_pt      handler;    /* the one we stand in for */
+    ngx_uint_t                     naddrs;     /* the last one is "*", if > 1 */
+    ngx_realpeer_addr_t           *addrs;
+} ngx_realpeer_port_t;
+
+
+/* of a core module: one for each subsystem and cycle */
+
+typedef struct {
+    ngx_array_t                    ports;      /* sorted by servers */
+} ngx_realpeer_main_conf_t;
+
+
+/* a connection; found again through the cleanups of its pool */
+
+typedef struct {
+    ngx_realpeer_addr_t           *addr;
+    ngx_connection_handler_pt      handler;
+
+    int32_t                        policy;
+    realpeer_decision              decision;
+
+    /* who connected, while c->sockaddr may have become the client */
+    struct sockaddr               *sockaddr;
+    socklen_t                      socklen;
+    ngx_str_t                      addr_text;
+
+    ngx_str_t                      tlvs;
+
+    u_char                        *start;
+    u_char                        *pos;
+    u_char                        *last;
+    u_char                        *end;
+
+    ngx_msec_t                     deadline;
+
+    /* as they were when the header had been read */
+    ngx_recv_pt                    recv;
+    ngx_uint_t                     log_error;
+    int                            available;
+    unsigned                       ready:1;
+
+    unsigned                       closed:1;
+} ngx_realpeer_ctx_t;
+
+
+#define ngx_realpeer_commands(type, offset)                                   \
+                                                                              \
+    { ngx_string("realpeer"),                                                 \
+      type|NGX_CONF_1MORE,                                                    \
+      ngx_realpeer_rules,                                                     \
+      offset, 0, NULL },                                                      \
+                                                                              \
+    { ngx_string("realpeer_timeout"),                                         \
+      type|NGX_CONF_TAKE1,                                                    \
+      ngx_realpeer_timeout,                                                   \
+      offset, 0, NULL },                                                      \
+                                                                              \
+    { ngx_string("realpeer_max_header"),                                      \
+      type|NGX_CONF_TAKE1,                                                    \
+      ngx_realpeer_max_header,                                                \
+      offset, 0, NULL },                                                      \
+                                                                              \
+    { ngx_string("realpeer_versions"),                                        \
+      type|NGX_CONF_TAKE12,                                                   \
+      ngx_realpeer_versions,                                                  \
+      offset, 0, NULL },                                                      \
+                                                                              \
+    { ngx_string("realpeer_no_address"),                                      \
+      type|NGX_CONF_TAKE1,                                                    \
+      ngx_realpeer_no_address,                                                \
+      offset, 0, NULL }
+
+
+/* ngx_realpeer_conf.c: directives */
+
+void *ngx_realpeer_create_conf(ngx_conf_t *cf);
+char *ngx_realpeer_merge_conf(ngx_conf_t *cf, void *parent, void *child);
+char *ngx_realpeer_rules(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_realpeer_timeout(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_realpeer_max_header(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_realpeer_versions(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_realpeer_no_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_uint_t ngx_realpeer_same_policy(ngx_realpeer_conf_t *one,
+    ngx_realpeer_conf_t *two);
+ngx_realpeer_place_t *ngx_realpeer_policy_place(ngx_realpeer_conf_t *rcf);
+
+#define ngx_realpeer_states(rcf)       ((rcf)->place.file.len != 0)
+#define ngx_realpeer_has_policy(rcf)   ((rcf)->rules != NULL)
+
+/* ngx_realpeer.c: listening sockets and connections */
+
+void *ngx_realpeer_create_main_conf(ngx_cycle_t *cycle);
+ngx_realpeer_port_t *ngx_realpeer_wrap(ngx_realpeer_main_conf_t *rmcf,
+    ngx_listening_t *ls, ngx_connection_handler_pt handler);
+void ngx_realpeer_wrapped(ngx_realpeer_main_conf_t *rmcf);
+void ngx_realpeer_init_connection(ngx_connection_t *c,
+    ngx_realpeer_main_conf_t *rmcf);
+
+/* ngx_realpeer_variables.c: what is known of a connection, as text */
+
+typedef enum {
+    NGX_REALPEER_RESULT = 0,
+    NGX_REALPEER_POLICY,
+    NGX_REALPEER_VERSION,
+    NGX_REALPEER_ADDR,
+    NGX_REALPEER_PORT,
+    NGX_REALPEER_SERVER_ADDR,
+    NGX_REALPEER_SERVER_PORT,
+    NGX_REALPEER_PROXY_ADDR,
+    NGX_REALPEER_PROXY_PORT
+} ngx_realpeer_variable_e;
+
+
+#define NGX_REALPEER_TLV_PREFIX    "realpeer_tlv_"
+
+ngx_realpeer_ctx_t *ngx_realpeer_get_ctx(ngx_connection_t *c);
+ngx_int_t ngx_realpeer_variable(ngx_connection_t *c, ngx_pool_t *pool,
+    ngx_uint_t variable, ngx_str_t *value);
+ngx_int_t ngx_realpeer_tlv_variable(ngx_connection_t *c, ngx_pool_t *pool,
+    ngx_str_t *name, ngx_str_t *value);
+ngx_int_t ngx_realpeer_check_tlv_variable(ngx_log_t *log, ngx_str_t *name);
+
+
+#endif /* _NGX_REALPEER_H_INCLUDED_ */
