@@ -754,7 +754,9 @@ typedef struct realpeer_decision {
      */
     int32_t result;
     /**
-     * Bytes to take off the stream before the protocol above may see it.
+     * Bytes to take off the stream before the protocol above may see it. With
+     * REALPEER_ACTION_MORE: those that are certainly a header's and may be
+     * taken off already, to be given again with the next call.
      */
     uint32_t consumed;
     /**
@@ -807,9 +809,8 @@ const char *realpeer_result_name(int32_t result);
 const char *realpeer_strerror(int32_t result);
 
 /**
- * Whether a connection with this result is ordinary and nothing for the error
- * log: accepted or passed, or closed before it sent a byte, as health checks
- * do.
+ * Whether a refusal for this reason is ordinary and nothing for the error log:
+ * a connection closed before it sent a byte, as TCP health checks do.
  *
  * @return 1 or 0
  */

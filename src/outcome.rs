@@ -146,12 +146,12 @@ impl Outcome {
         Outcome::ALL.iter().copied().find(|&outcome| outcome as i32 == number)
     }
 
-    /// Whether a connection with this outcome was ordinary: nothing for the
-    /// error log. A connection closed without a byte is what a TCP health check
-    /// looks like.
+    /// Whether a refusal for this reason is ordinary, and nothing for the error
+    /// log: a connection closed without a byte is what a TCP health check looks
+    /// like.
     #[must_use]
     pub const fn is_quiet(self) -> bool {
-        (self as i32) >= 0 || matches!(self, Outcome::Silent)
+        matches!(self, Outcome::Silent)
     }
 }
 

@@ -92,8 +92,8 @@ pub extern "C" fn realpeer_strerror(result: i32) -> *const c_char {
     words(result).1.as_ptr()
 }
 
-/// Whether a connection with this result is ordinary and nothing for the error
-/// log: accepted or passed, or closed before it sent a byte, as health checks do.
+/// Whether a refusal for this reason is ordinary and nothing for the error log:
+/// a connection closed before it sent a byte, as TCP health checks do.
 ///
 /// @return 1 or 0
 #[unsafe(no_mangle)]
