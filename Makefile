@@ -1,0 +1,118 @@
+# realpeer: what can be built, shown and checked. `make help` lists it.
+#
+# This only says what belongs together. What needs building is decided by
+# those who know: cargo for the library, nginx's own makefile for the modules.
+# Everything goes to build/ and target/.
+
+SHELL = /bin/sh
+
+# `make nginx NGINX_SRC=dir` builds for that source tree instead of the
+# installed server.
+NGINX_SRC =
+
+VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
+
+# The first number is that of the ABI, the rest is the version of the crate
+# without its own first one.
+SONAME    = librealpeer.so.0
+LIBRARY   = librealpeer.so.0.$(shell echo $(VERSION) | cut -d. -f2-)
+LIB       = build/lib
+RELEASE   = $(or $(CARGO_TARGET_DIR),target)/$(addsuffix /,$(CARGO_BUILD_TARGET))release
+
+CARGO     = cargo
+CC       ?= cc
+CXX      ?= c++
+WARNINGS  = -Wall -Wextra -Wpedantic -Werror
+
+.DEFAULT_GOAL = all
+
+## all           the C library into build/lib/, and its header compiled (default)
+.PHONY: all
+all: lib header-compiles
+
+## lib           librealpeer.a and librealpeer.so into build/lib/
+.PHONY: lib
+lib: setup-build
+	@MAKEFLAGS= $(CARGO) rustc --quiet --locked --release --lib \
+		--no-default-features --features capi \
+		--crate-type staticlib,cdylib
+	@mkdir -p $(LIB)
+	@tools/install-changed $(RELEASE)/librealpeer.a $(LIB)/librealpeer.a
+	@tools/install-changed $(RELEASE)/librealpeer.so $(LIB)/$(LIBRARY)
+	@ln -sfn $(LIBRARY) $(LIB)/$(SONAME)
+	@ln -sfn $(SONAME) $(LIB)/librealpeer.so
+
+# As C99 and as C++11, with all warnings, and with nothing included before it.
+.PHONY: header-compiles
+header-compiles: setup-build
+	@$(CC) -std=c99 $(WARNINGS) -fsyntax-only -x c include/realpeer.h
+	@if command -v $(CXX) >/dev/null; then \
+		$(CXX) -std=c++11 $(WARNINGS) -fsyntax-only -x c++ \
+			include/realpeer.h; \
+	fi
+
+## header        writes include/realpeer.h anew from src/ffi/
+.PHONY: header
+header: setup-build
+	@$(CARGO) run --quiet --locked -p realpeer-header
+
+## header-check  says where include/realpeer.h differs from src/ffi/
+.PHONY: header-check
+header-check: setup-build header-compiles
+	@$(CARGO) run --quiet --locked -p realpeer-header -- --check
+
+## nginx         the modules for Debian's nginx, or for NGINX_SRC=dir, into
+##               build/nginx-VERSION/
+.PHONY: nginx
+ifeq ($(NGINX_SRC),)
+nginx: setup-build-nginx
+	+@tools/build-nginx debian
+else
+nginx: setup-build-nginx-src
+	+@tools/build-nginx source "$(NGINX_SRC)"
+endif
+
+## nginx-src     a complete nginx and its modules, from the crate nginx-src
+.PHONY: nginx-src
+nginx-src: setup-build-nginx-src
+	+@tools/build-nginx crate
+
+## demo          HAProxy in front of nginx, and the page a visitor gets;
+##               KEEP=1 leaves it running
+.PHONY: demo
+demo: setup-build-nginx-demo
+	+@tools/build-nginx debian
+	@KEEP="$(KEEP)" demo/run
+
+## check         everything there is to check, against real servers
+.PHONY: check
+check:
+	+@CARGO="$(CARGO)" tools/check
+
+## check-fresh   demo and check in an empty Debian 12 (as root)
+.PHONY: check-fresh
+check-fresh:
+	@tools/setup fresh
+	@tools/fresh-chroot
+
+## clean         removes build/ and target/
+.PHONY: clean
+clean:
+	rm -rf build target
+
+## help          this list
+.PHONY: help
+help:
+	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
+
+# Says nothing and takes no time when nothing is missing.
+.PHONY: setup-build setup-build-nginx setup-build-nginx-src \
+	setup-build-nginx-demo
+setup-build:
+	@tools/setup build
+setup-build-nginx:
+	@tools/setup build nginx
+setup-build-nginx-src:
+	@tools/setup build nginx-src
+setup-build-nginx-demo:
+	@tools/setup build nginx demo
