@@ -336,7 +336,7 @@ on_each_nginx! {
         let visit = "127.0.0.1 required proxy 192.0.2.7:4321 127.0.0.1 /moved\n";
         assert_eq!(
             nginx.log("phases.log"),
-            format!("{visit}{visit}127.0.0.1 required local : 127.0.0.1 /three\n")
+            format!("{visit}{visit}127.0.0.1 required local -:- 127.0.0.1 /three\n")
         );
     }
 }

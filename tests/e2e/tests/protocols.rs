@@ -229,10 +229,11 @@ on_each_nginx! {
         haproxy.listener("", check, first, "send-proxy check inter 100ms check-send-proxy");
         haproxy.listener("", check, second, "send-proxy-v2 check inter 100ms check-send-proxy");
         let _haproxy = haproxy.start();
-        let by_v1 = nginx.wait_for_access("127.0.0.1:0 proxy");
-        let by_v2 = nginx.wait_for_access(" local require");
-        for line in [by_v1, by_v2] {
+        for result in ["proxy", "local"] {
+            let line = nginx.wait_for_access(&format!(" {result} require"));
             assert!(line.contains("200 \"GET /check "), "{line}");
+            let balancer = line.split(' ').nth(3).expect("its address");
+            assert!(line.starts_with(&format!("{balancer} ")), "{line}");
         }
         assert_eq!(nginx.refusals(), []);
     }
