@@ -116,9 +116,14 @@ pub fn decide<'a>(
     };
     // Before the signature is whole, the bytes may as well be another protocol's.
     let undecided = matches!(signature(bytes), Signature::Partial(_));
+    let may_be_absent = undecided && policy != Policy::Require;
     match event {
-        Event::Data => Decision { need, ..Decision::new(Action::More, Outcome::More) },
-        _ if undecided && policy != Policy::Require => Decision::new(Action::Pass, Outcome::Absent),
+        Event::Data => Decision {
+            need,
+            consumed: if may_be_absent { 0 } else { bytes.len() },
+            ..Decision::new(Action::More, Outcome::More)
+        },
+        _ if may_be_absent => Decision::new(Action::Pass, Outcome::Absent),
         Event::Closed if bytes.is_empty() => Decision::new(Action::Refuse, Outcome::Silent),
         Event::Closed => Decision::new(Action::Refuse, Outcome::Truncated),
         Event::Timeout => Decision::new(Action::Refuse, Outcome::Timeout),
