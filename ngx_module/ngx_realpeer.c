@@ -471,7 +471,10 @@ ngx_realpeer_read(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx, int32_t event)
 }
 
 
-/* looks first, and takes no byte that may not be the header's */
+/*
+ * Looks first, and takes no byte that may not be the header's.  Not by c->recv:
+ * that believes "available" where it says that nothing has come since.
+ */
 
 static int32_t
 ngx_realpeer_read_exactly(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
@@ -519,14 +522,19 @@ ngx_realpeer_read_exactly(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
         certain = ctx->decision.consumed - (ctx->last - ctx->start);
 
         if (certain > 0) {
-            n = c->recv(c, ctx->last, certain);
+            do {
+                n = recv(c->fd, (char *) ctx->last, certain, 0);
+            } while (n == -1 && ngx_socket_errno == NGX_EINTR);
 
             if (n != (ssize_t) certain) {
-                ngx_log_error(NGX_LOG_ALERT, c->log, 0,
+                ngx_log_error(NGX_LOG_ALERT, c->log, ngx_socket_errno,
                               "realpeer: recv() gave %z of %uz bytes that "
                               "were there", n, certain);
                 return REALPEER_ERROR_INVALID_ARGUMENT;
             }
+
+            /* as after an event: how much is left is not known */
+            c->read->available = -1;
 
             ctx->last += certain;
         }
