@@ -1,0 +1,9 @@
+//! What the tests of the library, of its C functions and of the servers have in
+//! common: headers as data, and a way to make more of them.
+
+pub mod encode;
+mod notation;
+mod vector;
+
+pub use notation::bytes;
+pub use vector::{Vector, vectors};
