@@ -550,6 +550,7 @@ ngx_realpeer_read_exactly(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
              * Either nothing is there, or bytes that may not be a header's,
              * which stay.  An edge-triggered method tells of more.
              */
+            ctx->held = n > 0;
             c->read->ready = 0;
             return action;
         }
@@ -614,9 +615,12 @@ ngx_realpeer_wait(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
     left = (ngx_msec_int_t) (ctx->deadline - ngx_current_msec);
     left = ngx_max(left, 1);
 
-    if (ctx->addr->exact && ctx->last == ctx->start && ctx->decision.need
-        && !(ngx_event_flags & NGX_USE_CLEAR_EVENT))
-    {
+    if (!c->reusable) {
+        /* once: a peer that drips bytes is not to outlive the others by it */
+        ngx_reusable_connection(c, 1);
+    }
+
+    if (ctx->held && !(ngx_event_flags & NGX_USE_CLEAR_EVENT)) {
         /*
          * Bytes stay in the socket, of which a level-triggered method would
          * tell again and again.
@@ -634,15 +638,12 @@ ngx_realpeer_wait(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
         }
 
         ngx_add_timer(rev, ngx_min(left, NGX_REALPEER_RECHECK));
-        ngx_reusable_connection(c, 1);
         return;
     }
 
     if (!rev->timer_set) {
         ngx_add_timer(rev, left);
     }
-
-    ngx_reusable_connection(c, 1);
 
     if (ngx_handle_read_event(rev, 0) != NGX_OK) {
         ngx_realpeer_close(c);

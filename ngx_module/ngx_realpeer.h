@@ -116,6 +116,7 @@ typedef struct {
     int                            available;
     unsigned                       ready:1;
 
+    unsigned                       held:1;     /* bytes left in the socket */
     unsigned                       closed:1;
 } ngx_realpeer_ctx_t;
 
