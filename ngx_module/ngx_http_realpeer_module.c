@@ -33,10 +33,8 @@ static void ngx_http_realpeer_warn_quic(ngx_cycle_t *cycle,
 static ngx_uint_t ngx_http_realpeer_is_http(ngx_cycle_t *cycle,
     ngx_http_core_main_conf_t *cmcf, ngx_listening_t *ls);
 static ngx_uint_t ngx_http_realpeer_is_quic(ngx_http_conf_port_t *port);
-static ngx_int_t ngx_http_realpeer_wrap(ngx_cycle_t *cycle,
-    ngx_realpeer_main_conf_t *rmcf, ngx_listening_t *ls);
-static ngx_int_t ngx_http_realpeer_fill_addr(ngx_cycle_t *cycle,
-    ngx_listening_t *ls, ngx_uint_t n, ngx_realpeer_addr_t *addr);
+static void *ngx_http_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
+    ngx_realpeer_addr_t *addr);
 static ngx_realpeer_conf_t *ngx_http_realpeer_server_conf(
     ngx_http_core_srv_conf_t *cscf);
 static void ngx_http_realpeer_init_connection(ngx_connection_t *c);
@@ -223,6 +221,7 @@ ngx_http_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
 
     ngx_uint_t                  i;
     ngx_listening_t            *ls;
+    ngx_http_port_t            *port;
     ngx_http_core_main_conf_t  *cmcf;
 
     cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
@@ -240,8 +239,16 @@ ngx_http_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
     ls = cycle->listening.elts;
     for (i = 0; i < cycle->listening.nelts; i++) {
 
-        if (ngx_http_realpeer_is_http(cycle, cmcf, &ls[i])
-            && ngx_http_realpeer_wrap(cycle, rmcf, &ls[i]) != NGX_OK)
+        if (!ngx_http_realpeer_is_http(cycle, cmcf, &ls[i])) {
+            continue;
+        }
+
+        port = ls[i].servers;
+
+        if (ngx_realpeer_wrap(cycle, rmcf, &ls[i], port->naddrs,
+                              ngx_http_realpeer_get_addr,
+                              ngx_http_realpeer_init_connection)
+            != NGX_OK)
         {
             return NGX_CONF_ERROR;
         }
@@ -469,106 +476,40 @@ ngx_http_realpeer_is_quic(ngx_http_conf_port_t *port)
 }
 
 
-static ngx_int_t
-ngx_http_realpeer_wrap(ngx_cycle_t *cycle, ngx_realpeer_main_conf_t *rmcf,
-    ngx_listening_t *ls)
+static void *
+ngx_http_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
+    ngx_realpeer_addr_t *addr)
 {
-    ngx_uint_t            n, policies;
-    ngx_http_port_t      *hport;
-    ngx_realpeer_addr_t  *addrs;
-    ngx_realpeer_port_t  *port;
-
-    hport = ls->servers;
-
-    addrs = ngx_pcalloc(cycle->pool,
-                        hport->naddrs * sizeof(ngx_realpeer_addr_t));
-    if (addrs == NULL) {
-        return NGX_ERROR;
-    }
-
-    policies = 0;
-
-    for (n = 0; n < hport->naddrs; n++) {
-        if (ngx_http_realpeer_fill_addr(cycle, ls, n, &addrs[n]) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        policies += addrs[n].conf != NULL;
-    }
-
-    if (policies == 0) {
-        return NGX_OK;
-    }
-
-    port = ngx_realpeer_wrap(rmcf, ls, ngx_http_realpeer_init_connection);
-    if (port == NULL) {
-        return NGX_ERROR;
-    }
-
-    port->naddrs = hport->naddrs;
-    port->addrs = addrs;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_realpeer_fill_addr(ngx_cycle_t *cycle, ngx_listening_t *ls,
-    ngx_uint_t n, ngx_realpeer_addr_t *addr)
-{
-    ngx_http_port_t       *hport;
-    struct sockaddr_in    *sin;
-    ngx_realpeer_conf_t   *rcf;
-    ngx_http_in_addr_t    *addrs;
-    ngx_http_addr_conf_t  *conf;
+    void                     *ip;
+    ngx_http_port_t          *port;
+    ngx_http_in_addr_t       *in;
+    ngx_http_addr_conf_t     *conf;
 #if (NGX_HAVE_INET6)
-    struct sockaddr_in6   *sin6;
-    ngx_http_in6_addr_t   *addrs6;
+    ngx_http_in6_addr_t      *in6;
 #endif
 #if (NGX_HTTP_SSL && NGX_REALPEER_SSL_ON)
     ngx_http_ssl_srv_conf_t  *sscf;
 #endif
 
-    hport = ls->servers;
-
-    addr->sockaddr = ngx_palloc(cycle->pool, ls->socklen);
-    addr->text.data = ngx_pnalloc(cycle->pool, NGX_SOCKADDR_STRLEN);
-
-    if (addr->sockaddr == NULL || addr->text.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(addr->sockaddr, ls->sockaddr, ls->socklen);
-
-    switch (ls->sockaddr->sa_family) {
+    port = ls->servers;
 
 #if (NGX_HAVE_INET6)
-    case AF_INET6:
-        addrs6 = hport->addrs;
-        conf = &addrs6[n].conf;
-        sin6 = (struct sockaddr_in6 *) addr->sockaddr;
-        sin6->sin6_addr = addrs6[n].addr6;
-        break;
+    if (ls->sockaddr->sa_family == AF_INET6) {
+        in6 = port->addrs;
+        ip = &in6[n].addr6;
+        conf = &in6[n].conf;
+
+    } else
 #endif
-
-    case AF_INET:
-        addrs = hport->addrs;
-        conf = &addrs[n].conf;
-        sin = (struct sockaddr_in *) addr->sockaddr;
-        sin->sin_addr.s_addr = addrs[n].addr;
-        break;
-
-    default: /* AF_UNIX */
-        addrs = hport->addrs;
-        conf = &addrs[n].conf;
-        break;
+    {
+        in = port->addrs;
+        ip = &in[n].addr;
+        conf = &in[n].conf;
     }
 
-    addr->text.len = ngx_sock_ntop(addr->sockaddr, ls->socklen,
-                                   addr->text.data, NGX_SOCKADDR_STRLEN, 1);
+    addr->conf = ngx_http_realpeer_server_conf(conf->default_server);
 
-    rcf = ngx_http_realpeer_server_conf(conf->default_server);
-    addr->conf = ngx_realpeer_has_policy(rcf) ? rcf : NULL;
+    /* OpenSSL reads the descriptor itself */
 
 #if (NGX_HTTP_SSL)
     addr->exact = conf->ssl;
@@ -579,7 +520,7 @@ ngx_http_realpeer_fill_addr(ngx_cycle_t *cycle, ngx_listening_t *ls,
 #endif
 #endif
 
-    return NGX_OK;
+    return ip;
 }
 
 

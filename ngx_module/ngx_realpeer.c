@@ -22,14 +22,6 @@
 #define NGX_REALPEER_RECHECK     100
 
 
-static int ngx_libc_cdecl ngx_realpeer_cmp_ports(const void *one,
-    const void *two);
-static ngx_realpeer_port_t *ngx_realpeer_find_port(
-    ngx_realpeer_main_conf_t *rmcf, void *servers);
-static ngx_realpeer_addr_t *ngx_realpeer_find_addr(ngx_connection_t *c,
-    ngx_realpeer_port_t *port);
-static ngx_uint_t ngx_realpeer_same_ip(struct sockaddr *one,
-    struct sockaddr *two);
 static void ngx_realpeer_cleanup(void *data);
 
 static void ngx_realpeer_start(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
@@ -66,104 +58,6 @@ static void ngx_realpeer_free_buffer(ngx_connection_t *c,
 static void ngx_realpeer_close(ngx_connection_t *c);
 
 
-void *
-ngx_realpeer_create_main_conf(ngx_cycle_t *cycle)
-{
-    ngx_realpeer_main_conf_t  *rmcf;
-
-    rmcf = ngx_pcalloc(cycle->pool, sizeof(ngx_realpeer_main_conf_t));
-    if (rmcf == NULL) {
-        return NULL;
-    }
-
-    if (ngx_array_init(&rmcf->ports, cycle->pool, 4,
-                       sizeof(ngx_realpeer_port_t))
-        != NGX_OK)
-    {
-        return NULL;
-    }
-
-    return rmcf;
-}
-
-
-/*
- * Puts "handler" in front of the one of a listening socket.  Its addresses are
- * for the caller to fill in.  Clones of the socket for other workers have the
- * same servers, and find the same entry.
- */
-
-ngx_realpeer_port_t *
-ngx_realpeer_wrap(ngx_realpeer_main_conf_t *rmcf, ngx_listening_t *ls,
-    ngx_connection_handler_pt handler)
-{
-    ngx_realpeer_port_t  *port;
-
-    port = ngx_array_push(&rmcf->ports);
-    if (port == NULL) {
-        return NULL;
-    }
-
-    port->servers = ls->servers;
-    port->handler = ls->handler;
-
-    ls->handler = handler;
-
-    return port;
-}
-
-
-/* to be called once, after the last ngx_realpeer_wrap() */
-
-void
-ngx_realpeer_wrapped(ngx_realpeer_main_conf_t *rmcf)
-{
-    ngx_qsort(rmcf->ports.elts, rmcf->ports.nelts, sizeof(ngx_realpeer_port_t),
-              ngx_realpeer_cmp_ports);
-}
-
-
-static int ngx_libc_cdecl
-ngx_realpeer_cmp_ports(const void *one, const void *two)
-{
-    uintptr_t  first, second;
-
-    first = (uintptr_t) ((const ngx_realpeer_port_t *) one)->servers;
-    second = (uintptr_t) ((const ngx_realpeer_port_t *) two)->servers;
-
-    return (first > second) - (first < second);
-}
-
-
-static ngx_realpeer_port_t *
-ngx_realpeer_find_port(ngx_realpeer_main_conf_t *rmcf, void *servers)
-{
-    ngx_uint_t            low, high, middle;
-    ngx_realpeer_port_t  *ports;
-
-    ports = rmcf->ports.elts;
-    low = 0;
-    high = rmcf->ports.nelts;
-
-    while (low < high) {
-        middle = low + (high - low) / 2;
-
-        if (ports[middle].servers == servers) {
-            return &ports[middle];
-        }
-
-        if ((uintptr_t) ports[middle].servers < (uintptr_t) servers) {
-            low = middle + 1;
-
-        } else {
-            high = middle;
-        }
-    }
-
-    return NULL;
-}
-
-
 /* what a wrapped listening socket calls with a new connection */
 
 void
@@ -195,7 +89,7 @@ ngx_realpeer_init_connection(ngx_connection_t *c,
 
     /* TLS that stream has taken off before it passed the connection on */
 
-    if (addr->conf == NULL
+    if (!ngx_realpeer_has_policy(addr->conf)
 #if (NGX_SSL || NGX_COMPAT)
         || c->ssl
 #endif
@@ -237,57 +131,6 @@ ngx_realpeer_init_connection(ngx_connection_t *c,
     c->log_error = NGX_ERROR_IGNORE_ECONNRESET;
 
     ngx_realpeer_start(c, ctx);
-}
-
-
-static ngx_realpeer_addr_t *
-ngx_realpeer_find_addr(ngx_connection_t *c, ngx_realpeer_port_t *port)
-{
-    ngx_uint_t  i;
-
-    if (port->naddrs == 1) {
-        return port->addrs;
-    }
-
-    /* the handler behind us asks the same, and gets it from the connection */
-
-    if (ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK) {
-        return NULL;
-    }
-
-    for (i = 0; i < port->naddrs - 1; i++) {
-        if (ngx_realpeer_same_ip(c->local_sockaddr, port->addrs[i].sockaddr)) {
-            break;
-        }
-    }
-
-    return &port->addrs[i];
-}
-
-
-static ngx_uint_t
-ngx_realpeer_same_ip(struct sockaddr *one, struct sockaddr *two)
-{
-    if (one->sa_family != two->sa_family) {
-        return 0;
-    }
-
-    switch (one->sa_family) {
-
-#if (NGX_HAVE_INET6)
-    case AF_INET6:
-        return ngx_memcmp(&((struct sockaddr_in6 *) one)->sin6_addr,
-                          &((struct sockaddr_in6 *) two)->sin6_addr, 16)
-               == 0;
-#endif
-
-    case AF_INET:
-        return ((struct sockaddr_in *) one)->sin_addr.s_addr
-               == ((struct sockaddr_in *) two)->sin_addr.s_addr;
-
-    default:
-        return 0;
-    }
 }
 
 

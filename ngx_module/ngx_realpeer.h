@@ -60,7 +60,7 @@ typedef struct {
 typedef struct {
     struct sockaddr               *sockaddr;
     ngx_str_t                      text;
-    ngx_realpeer_conf_t           *conf;       /* NULL: no policy */
+    ngx_realpeer_conf_t           *conf;
 
     /*
      * Set where the descriptor is read by other means than c->recv: not a byte
@@ -165,14 +165,30 @@ ngx_realpeer_place_t *ngx_realpeer_policy_place(ngx_realpeer_conf_t *rcf);
 #define ngx_realpeer_states(rcf)       ((rcf)->place.file.len != 0)
 #define ngx_realpeer_has_policy(rcf)   ((rcf)->rules != NULL)
 
-/* ngx_realpeer.c: listening sockets and connections */
+/* ngx_realpeer_listen.c: listening sockets */
+
+/*
+ * Sets conf and exact of the n-th address of a listening socket, and returns
+ * where its IP address is: an in_addr_t or a struct in6_addr.
+ */
+typedef void *(*ngx_realpeer_get_addr_pt)(ngx_listening_t *ls, ngx_uint_t n,
+    ngx_realpeer_addr_t *addr);
 
 void *ngx_realpeer_create_main_conf(ngx_cycle_t *cycle);
-ngx_realpeer_port_t *ngx_realpeer_wrap(ngx_realpeer_main_conf_t *rmcf,
-    ngx_listening_t *ls, ngx_connection_handler_pt handler);
+ngx_int_t ngx_realpeer_wrap(ngx_cycle_t *cycle, ngx_realpeer_main_conf_t *rmcf,
+    ngx_listening_t *ls, ngx_uint_t naddrs, ngx_realpeer_get_addr_pt get_addr,
+    ngx_connection_handler_pt handler);
 void ngx_realpeer_wrapped(ngx_realpeer_main_conf_t *rmcf);
+ngx_realpeer_port_t *ngx_realpeer_find_port(ngx_realpeer_main_conf_t *rmcf,
+    void *servers);
+ngx_realpeer_addr_t *ngx_realpeer_find_addr(ngx_connection_t *c,
+    ngx_realpeer_port_t *port);
+
+/* ngx_realpeer.c: connections */
+
 void ngx_realpeer_init_connection(ngx_connection_t *c,
     ngx_realpeer_main_conf_t *rmcf);
+ngx_realpeer_ctx_t *ngx_realpeer_get_ctx(ngx_connection_t *c);
 
 /* ngx_realpeer_variables.c: what is known of a connection, as text */
 
@@ -191,7 +207,6 @@ typedef enum {
 
 #define NGX_REALPEER_TLV_PREFIX    "realpeer_tlv_"
 
-ngx_realpeer_ctx_t *ngx_realpeer_get_ctx(ngx_connection_t *c);
 ngx_int_t ngx_realpeer_variable(ngx_connection_t *c, ngx_pool_t *pool,
     ngx_uint_t variable, ngx_str_t *value);
 ngx_int_t ngx_realpeer_tlv_variable(ngx_connection_t *c, ngx_pool_t *pool,
