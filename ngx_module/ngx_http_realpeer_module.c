@@ -24,12 +24,8 @@ static ngx_int_t ngx_http_realpeer_check_variables(ngx_cycle_t *cycle,
     ngx_http_core_main_conf_t *cmcf);
 static ngx_int_t ngx_http_realpeer_check_servers(ngx_cycle_t *cycle,
     ngx_http_core_main_conf_t *cmcf);
-static ngx_int_t ngx_http_realpeer_check_addr(ngx_cycle_t *cycle,
-    ngx_http_conf_addr_t *addr);
-static ngx_int_t ngx_http_realpeer_check_server(ngx_cycle_t *cycle,
-    ngx_http_conf_addr_t *addr, ngx_http_core_srv_conf_t *cscf);
-static void ngx_http_realpeer_warn_quic(ngx_cycle_t *cycle,
-    ngx_http_conf_addr_t *addr);
+static void ngx_http_realpeer_describe(ngx_http_core_srv_conf_t *cscf,
+    ngx_realpeer_server_t *server);
 static ngx_uint_t ngx_http_realpeer_is_http(ngx_cycle_t *cycle,
     ngx_http_core_main_conf_t *cmcf, ngx_listening_t *ls);
 static ngx_uint_t ngx_http_realpeer_is_quic(ngx_http_conf_port_t *port);
@@ -290,116 +286,56 @@ static ngx_int_t
 ngx_http_realpeer_check_servers(ngx_cycle_t *cycle,
     ngx_http_core_main_conf_t *cmcf)
 {
-    ngx_uint_t             p, a;
-    ngx_http_conf_addr_t  *addr;
-    ngx_http_conf_port_t  *port;
+    ngx_uint_t                   p, a, s;
+    ngx_http_conf_addr_t        *addr;
+    ngx_http_conf_port_t        *port;
+    ngx_realpeer_server_t        server, ruling;
+    ngx_http_core_srv_conf_t   **cscf;
 
     port = cmcf->ports->elts;
     for (p = 0; p < cmcf->ports->nelts; p++) {
 
+        if (ngx_http_realpeer_is_quic(&port[p])) {
+            continue;
+        }
+
         addr = port[p].addrs.elts;
         for (a = 0; a < port[p].addrs.nelts; a++) {
 
-            if (ngx_http_realpeer_is_quic(&port[p])) {
-                ngx_http_realpeer_warn_quic(cycle, &addr[a]);
-                continue;
-            }
+            ngx_http_realpeer_describe(addr[a].default_server, &ruling);
 
-            if (ngx_http_realpeer_check_addr(cycle, &addr[a]) != NGX_OK) {
-                return NGX_ERROR;
+            cscf = addr[a].servers.elts;
+            for (s = 0; s < addr[a].servers.nelts; s++) {
+
+                if (cscf[s] == addr[a].default_server) {
+                    continue;
+                }
+
+                ngx_http_realpeer_describe(cscf[s], &server);
+
+                if (ngx_realpeer_check_server(cycle->log,
+                                              &addr[a].opt.addr_text,
+                                              &server, &ruling)
+                    != NGX_OK)
+                {
+                    return NGX_ERROR;
+                }
             }
         }
     }
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_realpeer_check_addr(ngx_cycle_t *cycle, ngx_http_conf_addr_t *addr)
-{
-    ngx_uint_t                  s;
-    ngx_realpeer_conf_t        *rcf;
-    ngx_realpeer_place_t       *place;
-    ngx_http_core_srv_conf_t  **cscf;
-
-    rcf = ngx_http_realpeer_server_conf(addr->default_server);
-
-    if (addr->opt.proxy_protocol && ngx_realpeer_has_policy(rcf)) {
-        place = ngx_realpeer_policy_place(rcf);
-
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
-                      "\"realpeer\" and the \"proxy_protocol\" parameter of "
-                      "\"listen %V\" would both read the header, remove one "
-                      "of them in %V:%ui",
-                      &addr->opt.addr_text, &place->file, place->line);
-        return NGX_ERROR;
-    }
-
-    cscf = addr->servers.elts;
-    for (s = 0; s < addr->servers.nelts; s++) {
-
-        if (cscf[s] != addr->default_server
-            && ngx_http_realpeer_check_server(cycle, addr, cscf[s]) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/*
- * The header is read before anything says which server is asked for, so that
- * only the default server of an address can have a say.
- */
-
-static ngx_int_t
-ngx_http_realpeer_check_server(ngx_cycle_t *cycle, ngx_http_conf_addr_t *addr,
-    ngx_http_core_srv_conf_t *cscf)
-{
-    ngx_realpeer_conf_t       *rcf, *ruling;
-    ngx_http_core_srv_conf_t  *dscf;
-
-    dscf = addr->default_server;
-    rcf = ngx_http_realpeer_server_conf(cscf);
-    ruling = ngx_http_realpeer_server_conf(dscf);
-
-    if (!ngx_realpeer_states(rcf) || ngx_realpeer_same_policy(rcf, ruling)) {
-        return NGX_OK;
-    }
-
-    ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
-                  "server \"%V\" states a realpeer policy for %V, but that of "
-                  "its default server \"%V\" in %s:%ui, which is %s, rules "
-                  "there: state the same, or nothing in %V:%ui",
-                  &cscf->server_name, &addr->opt.addr_text,
-                  &dscf->server_name, dscf->file_name, dscf->line,
-                  ngx_realpeer_has_policy(ruling) ? "another" : "none",
-                  &rcf->place.file, rcf->place.line);
-
-    return NGX_ERROR;
 }
 
 
 static void
-ngx_http_realpeer_warn_quic(ngx_cycle_t *cycle, ngx_http_conf_addr_t *addr)
+ngx_http_realpeer_describe(ngx_http_core_srv_conf_t *cscf,
+    ngx_realpeer_server_t *server)
 {
-    ngx_realpeer_conf_t   *rcf;
-    ngx_realpeer_place_t  *place;
-
-    rcf = ngx_http_realpeer_server_conf(addr->default_server);
-
-    if (ngx_realpeer_has_policy(rcf)) {
-        place = ngx_realpeer_policy_place(rcf);
-
-        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
-                      "\"realpeer\" does not cover QUIC: connections to "
-                      "\"listen %V quic\" keep the address of their peer, "
-                      "whoever that is in %V:%ui",
-                      &addr->opt.addr_text, &place->file, place->line);
-    }
+    server->name = &cscf->server_name;
+    server->file = cscf->file_name;
+    server->line = cscf->line;
+    server->conf = ngx_http_realpeer_server_conf(cscf);
 }
 
 
@@ -417,15 +353,13 @@ ngx_http_realpeer_is_http(ngx_cycle_t *cycle, ngx_http_core_main_conf_t *cmcf,
     ngx_http_conf_addr_t  *addr;
     ngx_http_conf_port_t  *port;
 
-    if (ls->type != SOCK_STREAM) {
-        return 0;
-    }
-
     if (ls->handler == ngx_http_init_connection) {
         return 1;
     }
 
-    if (ls->handler == ngx_http_realpeer_init_connection) {
+    if (ls->handler == ngx_http_realpeer_init_connection
+        || ls->type != SOCK_STREAM)
+    {
         return 0;
     }
 
@@ -508,6 +442,7 @@ ngx_http_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
     }
 
     addr->conf = ngx_http_realpeer_server_conf(conf->default_server);
+    addr->native = conf->proxy_protocol;
 
     /* OpenSSL reads the descriptor itself */
 

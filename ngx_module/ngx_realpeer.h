@@ -55,6 +55,16 @@ typedef struct {
 } ngx_realpeer_conf_t;
 
 
+/* a server that shares an address with others, where nginx has such */
+
+typedef struct {
+    ngx_str_t                     *name;
+    u_char                        *file;
+    ngx_uint_t                     line;
+    ngx_realpeer_conf_t           *conf;
+} ngx_realpeer_server_t;
+
+
 /* an address:port, and what its default server says */
 
 typedef struct {
@@ -67,6 +77,9 @@ typedef struct {
      * beyond the header may be taken off then.
      */
     unsigned                       exact:1;
+
+    /* "proxy_protocol" of "listen" */
+    unsigned                       native:1;
 } ngx_realpeer_addr_t;
 
 
@@ -158,8 +171,8 @@ char *ngx_realpeer_timeout(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_realpeer_max_header(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_realpeer_versions(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_realpeer_no_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-ngx_uint_t ngx_realpeer_same_policy(ngx_realpeer_conf_t *one,
-    ngx_realpeer_conf_t *two);
+ngx_int_t ngx_realpeer_check_server(ngx_log_t *log, ngx_str_t *listen,
+    ngx_realpeer_server_t *server, ngx_realpeer_server_t *ruling);
 ngx_realpeer_place_t *ngx_realpeer_policy_place(ngx_realpeer_conf_t *rcf);
 
 #define ngx_realpeer_states(rcf)       ((rcf)->place.file.len != 0)
@@ -168,8 +181,8 @@ ngx_realpeer_place_t *ngx_realpeer_policy_place(ngx_realpeer_conf_t *rcf);
 /* ngx_realpeer_listen.c: listening sockets */
 
 /*
- * Sets conf and exact of the n-th address of a listening socket, and returns
- * where its IP address is: an in_addr_t or a struct in6_addr.
+ * Sets conf, exact and native of the n-th address of a listening socket, and
+ * returns where its IP address is: an in_addr_t or a struct in6_addr.
  */
 typedef void *(*ngx_realpeer_get_addr_pt)(ngx_listening_t *ls, ngx_uint_t n,
     ngx_realpeer_addr_t *addr);

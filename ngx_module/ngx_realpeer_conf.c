@@ -11,6 +11,8 @@
 #define NGX_REALPEER_SHORT_TIMEOUT     3000
 
 
+static ngx_uint_t ngx_realpeer_same_policy(ngx_realpeer_conf_t *one,
+    ngx_realpeer_conf_t *two);
 static void ngx_realpeer_mark(ngx_conf_t *cf, ngx_realpeer_conf_t *rcf);
 static char *ngx_realpeer_off(ngx_conf_t *cf, ngx_realpeer_conf_t *rcf);
 static char *ngx_realpeer_add_rule(ngx_conf_t *cf, ngx_realpeer_conf_t *rcf,
@@ -367,9 +369,38 @@ ngx_realpeer_no_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/*
+ * The header is read before anything says which server is asked for, so that
+ * only the default server of an address can have a say; another one may state
+ * the same, or nothing.
+ */
+
+ngx_int_t
+ngx_realpeer_check_server(ngx_log_t *log, ngx_str_t *listen,
+    ngx_realpeer_server_t *server, ngx_realpeer_server_t *ruling)
+{
+    if (!ngx_realpeer_states(server->conf)
+        || ngx_realpeer_same_policy(server->conf, ruling->conf))
+    {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, log, 0,
+                  "server \"%V\" states a realpeer policy for %V, but that of "
+                  "its default server \"%V\" in %s:%ui, which is %s, rules "
+                  "there: state the same, or nothing in %V:%ui",
+                  server->name, listen, ruling->name, ruling->file,
+                  ruling->line,
+                  ngx_realpeer_has_policy(ruling->conf) ? "another" : "none",
+                  &server->conf->place.file, server->conf->place.line);
+
+    return NGX_ERROR;
+}
+
+
 /* whether two merged configurations treat every connection alike */
 
-ngx_uint_t
+static ngx_uint_t
 ngx_realpeer_same_policy(ngx_realpeer_conf_t *one, ngx_realpeer_conf_t *two)
 {
     if (one->rules == NULL || two->rules == NULL) {

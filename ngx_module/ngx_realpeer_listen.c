@@ -9,6 +9,8 @@
 
 static ngx_int_t ngx_realpeer_fill_addr(ngx_cycle_t *cycle,
     ngx_listening_t *ls, void *ip, ngx_realpeer_addr_t *addr);
+static ngx_int_t ngx_realpeer_check_addr(ngx_cycle_t *cycle,
+    ngx_listening_t *ls, ngx_realpeer_addr_t *addr);
 static int ngx_libc_cdecl ngx_realpeer_cmp_ports(const void *one,
     const void *two);
 static ngx_uint_t ngx_realpeer_same_ip(struct sockaddr *one,
@@ -66,12 +68,18 @@ ngx_realpeer_wrap(ngx_cycle_t *cycle, ngx_realpeer_main_conf_t *rmcf,
             return NGX_ERROR;
         }
 
-        if (ngx_realpeer_has_policy(addrs[n].conf)) {
-            policies++;
+        if (!ngx_realpeer_has_policy(addrs[n].conf)) {
+            continue;
         }
+
+        if (ngx_realpeer_check_addr(cycle, ls, &addrs[n]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        policies++;
     }
 
-    if (policies == 0) {
+    if (policies == 0 || ls->type != SOCK_STREAM) {
         return NGX_OK;
     }
 
@@ -141,6 +149,38 @@ ngx_realpeer_wrapped(ngx_realpeer_main_conf_t *rmcf)
 {
     ngx_qsort(rmcf->ports.elts, rmcf->ports.nelts, sizeof(ngx_realpeer_port_t),
               ngx_realpeer_cmp_ports);
+}
+
+
+/* an address with a policy: can it be kept to? */
+
+static ngx_int_t
+ngx_realpeer_check_addr(ngx_cycle_t *cycle, ngx_listening_t *ls,
+    ngx_realpeer_addr_t *addr)
+{
+    ngx_realpeer_place_t  *place;
+
+    place = ngx_realpeer_policy_place(addr->conf);
+
+    if (ls->type != SOCK_STREAM) {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "\"realpeer\" covers TCP only: connections to %V over "
+                      "UDP or QUIC keep the address of their peer, whoever "
+                      "that is in %V:%ui",
+                      &addr->text, &place->file, place->line);
+        return NGX_OK;
+    }
+
+    if (addr->native) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "\"realpeer\" and the \"proxy_protocol\" parameter of "
+                      "\"listen %V\" would both read the header, remove one "
+                      "of them in %V:%ui",
+                      &addr->text, &place->file, place->line);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

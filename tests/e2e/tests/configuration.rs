@@ -329,7 +329,7 @@ fn unknown_variables() -> Vec<Case> {
 }
 
 fn quic() -> Vec<Case> {
-    let not_covered = r#""realpeer" does not cover QUIC: connections to "listen 127.0.0.1:PORT quic" keep the address of their peer, whoever that is in nginx.conf:3"#;
+    let not_covered = r#""realpeer" covers TCP only: connections to 127.0.0.1:PORT over UDP or QUIC keep the address of their peer, whoever that is in nginx.conf:3"#;
     vec![
         warns(
             "server { listen 127.0.0.1:PORT quic; ssl_reject_handshake on;
