@@ -16,12 +16,8 @@ static ngx_int_t ngx_http_realpeer_get_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_realpeer_get_tlv(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_realpeer_set_value(ngx_http_variable_value_t *v,
-    ngx_int_t rc, ngx_str_t *value);
 
 static char *ngx_http_realpeer_init_conf(ngx_cycle_t *cycle, void *conf);
-static ngx_int_t ngx_http_realpeer_check_variables(ngx_cycle_t *cycle,
-    ngx_http_core_main_conf_t *cmcf);
 static ngx_int_t ngx_http_realpeer_check_servers(ngx_cycle_t *cycle,
     ngx_http_core_main_conf_t *cmcf);
 static void ngx_http_realpeer_describe(ngx_http_core_srv_conf_t *cscf,
@@ -105,56 +101,29 @@ ngx_module_t  ngx_http_realpeer_core_module = {
 };
 
 
-static ngx_http_variable_t  ngx_http_realpeer_vars[] = {
-
-    { ngx_string("realpeer_result"), NULL,
-      ngx_http_realpeer_get_variable, NGX_REALPEER_RESULT, 0, 0 },
-
-    { ngx_string("realpeer_policy"), NULL,
-      ngx_http_realpeer_get_variable, NGX_REALPEER_POLICY, 0, 0 },
-
-    { ngx_string("realpeer_version"), NULL,
-      ngx_http_realpeer_get_variable, NGX_REALPEER_VERSION, 0, 0 },
-
-    { ngx_string("realpeer_addr"), NULL,
-      ngx_http_realpeer_get_variable, NGX_REALPEER_ADDR, 0, 0 },
-
-    { ngx_string("realpeer_port"), NULL,
-      ngx_http_realpeer_get_variable, NGX_REALPEER_PORT, 0, 0 },
-
-    { ngx_string("realpeer_server_addr"), NULL,
-      ngx_http_realpeer_get_variable, NGX_REALPEER_SERVER_ADDR, 0, 0 },
-
-    { ngx_string("realpeer_server_port"), NULL,
-      ngx_http_realpeer_get_variable, NGX_REALPEER_SERVER_PORT, 0, 0 },
-
-    { ngx_string("realpeer_proxy_addr"), NULL,
-      ngx_http_realpeer_get_variable, NGX_REALPEER_PROXY_ADDR, 0, 0 },
-
-    { ngx_string("realpeer_proxy_port"), NULL,
-      ngx_http_realpeer_get_variable, NGX_REALPEER_PROXY_PORT, 0, 0 },
-
-    { ngx_string(NGX_REALPEER_TLV_PREFIX), NULL,
-      ngx_http_realpeer_get_tlv, 0, NGX_HTTP_VAR_PREFIX, 0 },
-
-      ngx_http_null_variable
-};
-
-
 static ngx_int_t
 ngx_http_realpeer_add_variables(ngx_conf_t *cf)
 {
-    ngx_http_variable_t  *var, *v;
+    ngx_str_t            *name;
+    ngx_http_variable_t  *var;
 
-    for (v = ngx_http_realpeer_vars; v->name.len; v++) {
-        var = ngx_http_add_variable(cf, &v->name, v->flags);
+    for (name = ngx_realpeer_variable_names; name->len; name++) {
+        var = ngx_http_add_variable(cf, name, 0);
         if (var == NULL) {
             return NGX_ERROR;
         }
 
-        var->get_handler = v->get_handler;
-        var->data = v->data;
+        var->get_handler = ngx_http_realpeer_get_variable;
+        var->data = name - ngx_realpeer_variable_names;
     }
+
+    var = ngx_http_add_variable(cf, &ngx_realpeer_tlv_prefix,
+                                NGX_HTTP_VAR_PREFIX);
+    if (var == NULL) {
+        return NGX_ERROR;
+    }
+
+    var->get_handler = ngx_http_realpeer_get_tlv;
 
     return NGX_OK;
 }
@@ -164,12 +133,7 @@ static ngx_int_t
 ngx_http_realpeer_get_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_int_t  rc;
-    ngx_str_t  value;
-
-    rc = ngx_realpeer_variable(r->connection, r->pool, data, &value);
-
-    return ngx_http_realpeer_set_value(v, rc, &value);
+    return ngx_realpeer_variable(r->connection, r->pool, v, data);
 }
 
 
@@ -177,36 +141,7 @@ static ngx_int_t
 ngx_http_realpeer_get_tlv(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     uintptr_t data)
 {
-    ngx_int_t   rc;
-    ngx_str_t   value;
-    ngx_str_t  *name = (ngx_str_t *) data;
-
-    rc = ngx_realpeer_tlv_variable(r->connection, r->pool, name, &value);
-
-    return ngx_http_realpeer_set_value(v, rc, &value);
-}
-
-
-static ngx_int_t
-ngx_http_realpeer_set_value(ngx_http_variable_value_t *v, ngx_int_t rc,
-    ngx_str_t *value)
-{
-    if (rc == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    if (rc == NGX_DECLINED) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    v->len = value->len;
-    v->data = value->data;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-
-    return NGX_OK;
+    return ngx_realpeer_tlv_variable(r->connection, r->pool, v, data);
 }
 
 
@@ -226,7 +161,7 @@ ngx_http_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
         return NGX_CONF_OK;
     }
 
-    if (ngx_http_realpeer_check_variables(cycle, cmcf) != NGX_OK
+    if (ngx_realpeer_check_variables(cycle->log, &cmcf->variables) != NGX_OK
         || ngx_http_realpeer_check_servers(cycle, cmcf) != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -253,32 +188,6 @@ ngx_http_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
     ngx_realpeer_wrapped(rmcf);
 
     return NGX_CONF_OK;
-}
-
-
-static ngx_int_t
-ngx_http_realpeer_check_variables(ngx_cycle_t *cycle,
-    ngx_http_core_main_conf_t *cmcf)
-{
-    size_t                len;
-    ngx_uint_t            i;
-    ngx_http_variable_t  *v;
-
-    len = sizeof(NGX_REALPEER_TLV_PREFIX) - 1;
-
-    v = cmcf->variables.elts;
-    for (i = 0; i < cmcf->variables.nelts; i++) {
-
-        if (v[i].name.len >= len
-            && ngx_strncmp(v[i].name.data, NGX_REALPEER_TLV_PREFIX, len) == 0
-            && ngx_realpeer_check_tlv_variable(cycle->log, &v[i].name)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
 }
 
 

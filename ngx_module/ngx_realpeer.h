@@ -30,6 +30,10 @@
 #define NGX_REALPEER_SSL_ON        1   /* the "ssl" directive */
 #endif
 
+#if (nginx_version >= 1025005)
+#define NGX_REALPEER_STREAM_NAMES  1   /* "server_name" in stream */
+#endif
+
 
 typedef struct {
     ngx_str_t                      file;
@@ -218,13 +222,14 @@ typedef enum {
 } ngx_realpeer_variable_e;
 
 
-#define NGX_REALPEER_TLV_PREFIX    "realpeer_tlv_"
+extern ngx_str_t  ngx_realpeer_variable_names[];
+extern ngx_str_t  ngx_realpeer_tlv_prefix;
 
 ngx_int_t ngx_realpeer_variable(ngx_connection_t *c, ngx_pool_t *pool,
-    ngx_uint_t variable, ngx_str_t *value);
+    ngx_variable_value_t *v, uintptr_t data);
 ngx_int_t ngx_realpeer_tlv_variable(ngx_connection_t *c, ngx_pool_t *pool,
-    ngx_str_t *name, ngx_str_t *value);
-ngx_int_t ngx_realpeer_check_tlv_variable(ngx_log_t *log, ngx_str_t *name);
+    ngx_variable_value_t *v, uintptr_t data);
+ngx_int_t ngx_realpeer_check_variables(ngx_log_t *log, ngx_array_t *variables);
 
 
 #endif /* _NGX_REALPEER_H_INCLUDED_ */

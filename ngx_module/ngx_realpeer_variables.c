@@ -12,6 +12,12 @@ typedef int32_t (*ngx_realpeer_tlv_pt)(const uint8_t *tlvs, size_t len,
     int32_t field, char *out, size_t size);
 
 
+static ngx_int_t ngx_realpeer_value(ngx_connection_t *c, ngx_pool_t *pool,
+    ngx_uint_t variable, ngx_str_t *value);
+static ngx_int_t ngx_realpeer_tlv_value(ngx_connection_t *c, ngx_pool_t *pool,
+    ngx_str_t *name, ngx_str_t *value);
+static ngx_int_t ngx_realpeer_set_value(ngx_variable_value_t *v, ngx_int_t rc,
+    ngx_str_t *value);
 static ngx_int_t ngx_realpeer_text_value(ngx_pool_t *pool,
     realpeer_address *address, ngx_str_t *value);
 static ngx_int_t ngx_realpeer_number_value(ngx_pool_t *pool, ngx_uint_t number,
@@ -20,14 +26,84 @@ static int32_t ngx_realpeer_tlv_field(ngx_str_t *name,
     ngx_realpeer_tlv_pt *write);
 
 
+/* in the order of ngx_realpeer_variable_e */
+
+ngx_str_t  ngx_realpeer_variable_names[] = {
+    ngx_string("realpeer_result"),
+    ngx_string("realpeer_policy"),
+    ngx_string("realpeer_version"),
+    ngx_string("realpeer_addr"),
+    ngx_string("realpeer_port"),
+    ngx_string("realpeer_server_addr"),
+    ngx_string("realpeer_server_port"),
+    ngx_string("realpeer_proxy_addr"),
+    ngx_string("realpeer_proxy_port"),
+    ngx_null_string
+};
+
+
+ngx_str_t  ngx_realpeer_tlv_prefix = ngx_string("realpeer_tlv_");
+
+
+ngx_int_t
+ngx_realpeer_variable(ngx_connection_t *c, ngx_pool_t *pool,
+    ngx_variable_value_t *v, uintptr_t data)
+{
+    ngx_int_t  rc;
+    ngx_str_t  value;
+
+    rc = ngx_realpeer_value(c, pool, data, &value);
+
+    return ngx_realpeer_set_value(v, rc, &value);
+}
+
+
+/* data: the whole name of the variable */
+
+ngx_int_t
+ngx_realpeer_tlv_variable(ngx_connection_t *c, ngx_pool_t *pool,
+    ngx_variable_value_t *v, uintptr_t data)
+{
+    ngx_int_t  rc;
+    ngx_str_t  value;
+
+    rc = ngx_realpeer_tlv_value(c, pool, (ngx_str_t *) data, &value);
+
+    return ngx_realpeer_set_value(v, rc, &value);
+}
+
+
+static ngx_int_t
+ngx_realpeer_set_value(ngx_variable_value_t *v, ngx_int_t rc,
+    ngx_str_t *value)
+{
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->len = value->len;
+    v->data = value->data;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
 /*
  * NGX_DECLINED: there is no value.  Without a policy on its listener a
  * connection has no value for any variable.
  */
 
-ngx_int_t
-ngx_realpeer_variable(ngx_connection_t *c, ngx_pool_t *pool,
-    ngx_uint_t variable, ngx_str_t *value)
+static ngx_int_t
+ngx_realpeer_value(ngx_connection_t *c, ngx_pool_t *pool, ngx_uint_t variable,
+    ngx_str_t *value)
 {
     const char          *text;
     realpeer_address    *client, *server;
@@ -145,9 +221,9 @@ ngx_realpeer_number_value(ngx_pool_t *pool, ngx_uint_t number,
 }
 
 
-ngx_int_t
-ngx_realpeer_tlv_variable(ngx_connection_t *c, ngx_pool_t *pool,
-    ngx_str_t *name, ngx_str_t *value)
+static ngx_int_t
+ngx_realpeer_tlv_value(ngx_connection_t *c, ngx_pool_t *pool, ngx_str_t *name,
+    ngx_str_t *value)
 {
     int32_t               field, len;
     ngx_realpeer_ctx_t   *ctx;
@@ -181,21 +257,40 @@ ngx_realpeer_tlv_variable(ngx_connection_t *c, ngx_pool_t *pool,
 }
 
 
-ngx_int_t
-ngx_realpeer_check_tlv_variable(ngx_log_t *log, ngx_str_t *name)
-{
-    ngx_realpeer_tlv_pt  write;
+/*
+ * The variables that a configuration uses, of http or of stream: in both the
+ * name comes first.
+ */
 
-    if (ngx_realpeer_tlv_field(name, &write) >= 0) {
-        return NGX_OK;
+ngx_int_t
+ngx_realpeer_check_variables(ngx_log_t *log, ngx_array_t *variables)
+{
+    ngx_str_t            *name, *prefix;
+    ngx_uint_t            i;
+    ngx_realpeer_tlv_pt   write;
+
+    prefix = &ngx_realpeer_tlv_prefix;
+
+    for (i = 0; i < variables->nelts; i++) {
+        name = (ngx_str_t *) ((u_char *) variables->elts
+                              + i * variables->size);
+
+        if (name->len < prefix->len
+            || ngx_strncmp(name->data, prefix->data, prefix->len) != 0
+            || ngx_realpeer_tlv_field(name, &write) >= 0)
+        {
+            continue;
+        }
+
+        ngx_log_error(NGX_LOG_EMERG, log, 0,
+                      "unknown TLV in variable \"$%V\", see the documentation "
+                      "of \"$realpeer_tlv_NAME\" for the names, or write the "
+                      "type as \"0x\" and two hex digits", name);
+
+        return NGX_ERROR;
     }
 
-    ngx_log_error(NGX_LOG_EMERG, log, 0,
-                  "unknown TLV in variable \"$%V\", see the documentation of "
-                  "\"$realpeer_tlv_NAME\" for the names, or write the type as "
-                  "\"0x\" and two hex digits", name);
-
-    return NGX_ERROR;
+    return NGX_OK;
 }
 
 
@@ -206,7 +301,7 @@ ngx_realpeer_tlv_field(ngx_str_t *name, ngx_realpeer_tlv_pt *write)
 {
     u_char  *field, *last;
 
-    field = name->data + sizeof(NGX_REALPEER_TLV_PREFIX) - 1;
+    field = name->data + ngx_realpeer_tlv_prefix.len;
     last = name->data + name->len;
 
     *write = realpeer_tlv_text;

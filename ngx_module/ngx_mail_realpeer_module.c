@@ -1,0 +1,167 @@
+
+/*
+ * realpeer for mail: finds the listening sockets.  Servers of mail do not share
+ * addresses, and mail has no variables.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_mail.h>
+#include "ngx_realpeer.h"
+
+
+static char *ngx_mail_realpeer_init_conf(ngx_cycle_t *cycle, void *conf);
+static void *ngx_mail_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
+    ngx_realpeer_addr_t *addr);
+static void ngx_mail_realpeer_init_connection(ngx_connection_t *c);
+
+
+static ngx_command_t  ngx_mail_realpeer_commands[] = {
+
+    ngx_realpeer_commands(NGX_MAIL_MAIN_CONF|NGX_MAIL_SRV_CONF,
+                          NGX_MAIL_SRV_CONF_OFFSET),
+
+      ngx_null_command
+};
+
+
+static ngx_mail_module_t  ngx_mail_realpeer_module_ctx = {
+    NULL,                                  /* protocol */
+
+    NULL,                                  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    ngx_realpeer_create_conf,              /* create server configuration */
+    ngx_realpeer_merge_conf                /* merge server configuration */
+};
+
+
+ngx_module_t  ngx_mail_realpeer_module = {
+    NGX_MODULE_V1,
+    &ngx_mail_realpeer_module_ctx,         /* module context */
+    ngx_mail_realpeer_commands,            /* module directives */
+    NGX_MAIL_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+/*
+ * The listening sockets are complete only when the whole mail{} block has been
+ * read, and later than any hook of a mail module.  A core module's init_conf
+ * sees them, can still refuse the configuration, and runs under "nginx -t".
+ */
+
+static ngx_core_module_t  ngx_mail_realpeer_core_module_ctx = {
+    ngx_string("mail_realpeer_core"),
+    ngx_realpeer_create_main_conf,
+    ngx_mail_realpeer_init_conf
+};
+
+
+ngx_module_t  ngx_mail_realpeer_core_module = {
+    NGX_MODULE_V1,
+    &ngx_mail_realpeer_core_module_ctx,    /* module context */
+    NULL,                                  /* module directives */
+    NGX_CORE_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static char *
+ngx_mail_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
+{
+    ngx_realpeer_main_conf_t *rmcf = conf;
+
+    ngx_uint_t        i;
+    ngx_listening_t  *ls;
+    ngx_mail_port_t  *port;
+
+    ls = cycle->listening.elts;
+    for (i = 0; i < cycle->listening.nelts; i++) {
+
+        if (ls[i].handler != ngx_mail_init_connection) {
+            continue;
+        }
+
+        port = ls[i].servers;
+
+        if (ngx_realpeer_wrap(cycle, rmcf, &ls[i], port->naddrs,
+                              ngx_mail_realpeer_get_addr,
+                              ngx_mail_realpeer_init_connection)
+            != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    ngx_realpeer_wrapped(rmcf);
+
+    return NGX_CONF_OK;
+}
+
+
+static void *
+ngx_mail_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
+    ngx_realpeer_addr_t *addr)
+{
+    void                  *ip;
+    ngx_mail_port_t       *port;
+    ngx_mail_in_addr_t    *in;
+    ngx_mail_addr_conf_t  *conf;
+#if (NGX_HAVE_INET6)
+    ngx_mail_in6_addr_t   *in6;
+#endif
+
+    port = ls->servers;
+
+#if (NGX_HAVE_INET6)
+    if (ls->sockaddr->sa_family == AF_INET6) {
+        in6 = port->addrs;
+        ip = &in6[n].addr6;
+        conf = &in6[n].conf;
+
+    } else
+#endif
+    {
+        in = port->addrs;
+        ip = &in[n].addr;
+        conf = &in[n].conf;
+    }
+
+    addr->conf = conf->ctx->srv_conf[ngx_mail_realpeer_module.ctx_index];
+    addr->native = conf->proxy_protocol;
+
+    /* TLS may begin at once, and the server speaks first where it does not */
+
+    addr->exact = 1;
+
+    return ip;
+}
+
+
+static void
+ngx_mail_realpeer_init_connection(ngx_connection_t *c)
+{
+    ngx_realpeer_main_conf_t  *rmcf;
+
+    rmcf = (ngx_realpeer_main_conf_t *)
+               ngx_get_conf(ngx_cycle->conf_ctx, ngx_mail_realpeer_core_module);
+
+    ngx_realpeer_init_connection(c, rmcf);
+}

@@ -1,0 +1,312 @@
+
+/*
+ * realpeer for stream: finds the listening sockets, checks that servers which
+ * share an address agree, and gives sessions their variables.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_stream.h>
+#include "ngx_realpeer.h"
+
+
+static ngx_int_t ngx_stream_realpeer_add_variables(ngx_conf_t *cf);
+static ngx_int_t ngx_stream_realpeer_get_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_stream_realpeer_get_tlv(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data);
+
+static char *ngx_stream_realpeer_init_conf(ngx_cycle_t *cycle, void *conf);
+#if (NGX_REALPEER_STREAM_NAMES)
+static ngx_int_t ngx_stream_realpeer_check_servers(ngx_cycle_t *cycle,
+    ngx_stream_core_main_conf_t *cmcf);
+static void ngx_stream_realpeer_describe(ngx_stream_core_srv_conf_t *cscf,
+    ngx_realpeer_server_t *server);
+#endif
+static void *ngx_stream_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
+    ngx_realpeer_addr_t *addr);
+static void ngx_stream_realpeer_init_connection(ngx_connection_t *c);
+
+
+static ngx_command_t  ngx_stream_realpeer_commands[] = {
+
+    ngx_realpeer_commands(NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF,
+                          NGX_STREAM_SRV_CONF_OFFSET),
+
+      ngx_null_command
+};
+
+
+static ngx_stream_module_t  ngx_stream_realpeer_module_ctx = {
+    ngx_stream_realpeer_add_variables,     /* preconfiguration */
+    NULL,                                  /* postconfiguration */
+
+    NULL,                                  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    ngx_realpeer_create_conf,              /* create server configuration */
+    ngx_realpeer_merge_conf                /* merge server configuration */
+};
+
+
+ngx_module_t  ngx_stream_realpeer_module = {
+    NGX_MODULE_V1,
+    &ngx_stream_realpeer_module_ctx,       /* module context */
+    ngx_stream_realpeer_commands,          /* module directives */
+    NGX_STREAM_MODULE,                     /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+/*
+ * The listening sockets are complete only when the whole stream{} block has been
+ * read, and later than any hook of a stream module.  A core module's init_conf
+ * sees them, can still refuse the configuration, and runs under "nginx -t".
+ */
+
+static ngx_core_module_t  ngx_stream_realpeer_core_module_ctx = {
+    ngx_string("stream_realpeer_core"),
+    ngx_realpeer_create_main_conf,
+    ngx_stream_realpeer_init_conf
+};
+
+
+ngx_module_t  ngx_stream_realpeer_core_module = {
+    NGX_MODULE_V1,
+    &ngx_stream_realpeer_core_module_ctx,  /* module context */
+    NULL,                                  /* module directives */
+    NGX_CORE_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static ngx_int_t
+ngx_stream_realpeer_add_variables(ngx_conf_t *cf)
+{
+    ngx_str_t            *name;
+    ngx_stream_variable_t  *var;
+
+    for (name = ngx_realpeer_variable_names; name->len; name++) {
+        var = ngx_stream_add_variable(cf, name, 0);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = ngx_stream_realpeer_get_variable;
+        var->data = name - ngx_realpeer_variable_names;
+    }
+
+    var = ngx_stream_add_variable(cf, &ngx_realpeer_tlv_prefix,
+                                NGX_STREAM_VAR_PREFIX);
+    if (var == NULL) {
+        return NGX_ERROR;
+    }
+
+    var->get_handler = ngx_stream_realpeer_get_tlv;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_stream_realpeer_get_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data)
+{
+    return ngx_realpeer_variable(s->connection, s->connection->pool, v, data);
+}
+
+
+static ngx_int_t
+ngx_stream_realpeer_get_tlv(ngx_stream_session_t *s, ngx_stream_variable_value_t *v,
+    uintptr_t data)
+{
+    return ngx_realpeer_tlv_variable(s->connection, s->connection->pool, v, data);
+}
+
+
+static char *
+ngx_stream_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
+{
+    ngx_realpeer_main_conf_t *rmcf = conf;
+
+    ngx_uint_t                    i;
+    ngx_listening_t              *ls;
+    ngx_stream_port_t            *port;
+    ngx_stream_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_stream_cycle_get_module_main_conf(cycle,
+                                                 ngx_stream_core_module);
+    if (cmcf == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_realpeer_check_variables(cycle->log, &cmcf->variables) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+#if (NGX_REALPEER_STREAM_NAMES)
+    if (ngx_stream_realpeer_check_servers(cycle, cmcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+#endif
+
+    ls = cycle->listening.elts;
+    for (i = 0; i < cycle->listening.nelts; i++) {
+
+        if (ls[i].handler != ngx_stream_init_connection) {
+            continue;
+        }
+
+        port = ls[i].servers;
+
+        if (ngx_realpeer_wrap(cycle, rmcf, &ls[i], port->naddrs,
+                              ngx_stream_realpeer_get_addr,
+                              ngx_stream_realpeer_init_connection)
+            != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    ngx_realpeer_wrapped(rmcf);
+
+    return NGX_CONF_OK;
+}
+
+
+#if (NGX_REALPEER_STREAM_NAMES)
+
+static ngx_int_t
+ngx_stream_realpeer_check_servers(ngx_cycle_t *cycle,
+    ngx_stream_core_main_conf_t *cmcf)
+{
+    ngx_uint_t                     p, a, s;
+    ngx_stream_conf_addr_t        *addr;
+    ngx_stream_conf_port_t        *port;
+    ngx_realpeer_server_t          server, ruling;
+    ngx_stream_core_srv_conf_t   **cscf;
+
+    if (cmcf->ports == NULL) {
+        return NGX_OK;
+    }
+
+    port = cmcf->ports->elts;
+    for (p = 0; p < cmcf->ports->nelts; p++) {
+
+        if (port[p].type != SOCK_STREAM) {
+            continue;
+        }
+
+        addr = port[p].addrs.elts;
+        for (a = 0; a < port[p].addrs.nelts; a++) {
+
+            ngx_stream_realpeer_describe(addr[a].default_server, &ruling);
+
+            cscf = addr[a].servers.elts;
+            for (s = 0; s < addr[a].servers.nelts; s++) {
+
+                if (cscf[s] == addr[a].default_server) {
+                    continue;
+                }
+
+                ngx_stream_realpeer_describe(cscf[s], &server);
+
+                if (ngx_realpeer_check_server(cycle->log,
+                                              &addr[a].opt.addr_text,
+                                              &server, &ruling)
+                    != NGX_OK)
+                {
+                    return NGX_ERROR;
+                }
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_stream_realpeer_describe(ngx_stream_core_srv_conf_t *cscf,
+    ngx_realpeer_server_t *server)
+{
+    server->name = &cscf->server_name;
+    server->file = cscf->file_name;
+    server->line = cscf->line;
+    server->conf = cscf->ctx->srv_conf[ngx_stream_realpeer_module.ctx_index];
+}
+
+#endif
+
+
+static void *
+ngx_stream_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
+    ngx_realpeer_addr_t *addr)
+{
+    void                    *ip;
+    ngx_stream_port_t       *port;
+    ngx_stream_in_addr_t    *in;
+    ngx_stream_conf_ctx_t   *ctx;
+    ngx_stream_addr_conf_t  *conf;
+#if (NGX_HAVE_INET6)
+    ngx_stream_in6_addr_t   *in6;
+#endif
+
+    port = ls->servers;
+
+#if (NGX_HAVE_INET6)
+    if (ls->sockaddr->sa_family == AF_INET6) {
+        in6 = port->addrs;
+        ip = &in6[n].addr6;
+        conf = &in6[n].conf;
+
+    } else
+#endif
+    {
+        in = port->addrs;
+        ip = &in[n].addr;
+        conf = &in[n].conf;
+    }
+
+#if (NGX_REALPEER_STREAM_NAMES)
+    ctx = conf->default_server->ctx;
+#else
+    ctx = conf->ctx;
+#endif
+
+    addr->conf = ctx->srv_conf[ngx_stream_realpeer_module.ctx_index];
+    addr->native = conf->proxy_protocol;
+
+    /* "ssl", "ssl_preread" and "pass" look at the socket */
+
+    addr->exact = 1;
+
+    return ip;
+}
+
+
+static void
+ngx_stream_realpeer_init_connection(ngx_connection_t *c)
+{
+    ngx_realpeer_main_conf_t  *rmcf;
+
+    rmcf = (ngx_realpeer_main_conf_t *)
+             ngx_get_conf(ngx_cycle->conf_ctx, ngx_stream_realpeer_core_module);
+
+    ngx_realpeer_init_connection(c, rmcf);
+}
