@@ -29,7 +29,7 @@ on_each_nginx! {
         assert_eq!(visit(OTHER), 403);
         let line = nginx.wait_for_error("access forbidden by rule");
         assert!(line.contains("client: 192.0.2.8,"), "{line}");
-        assert!(nginx.access_log().contains("192.0.2.8:4321 proxy require 127.0.0.1:"));
+        nginx.wait_for_access("192.0.2.8:4321 proxy require 127.0.0.1:");
     }
 
     fn geo_and_maps_see_the_client(which) {
