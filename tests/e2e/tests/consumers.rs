@@ -270,6 +270,7 @@ on_each_nginx! {
         assert_eq!(client.response().status, 400);
         let line = nginx.wait_for_error("client sent invalid");
         assert!(line.contains("client: 192.0.2.7,"), "{line}");
+        drop(client);
         let line = nginx.wait_for_access(" 400 ");
         assert!(line.starts_with("192.0.2.7:4321 proxy require "), "{line}");
         assert!(line.contains(&balancer.to_string()), "{line}");

@@ -322,6 +322,7 @@ on_each_nginx! {
         let mut client = Client::connect(port);
         client.send(&header).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         assert_eq!(client.response().status, 400);
+        drop(client);
         nginx.wait_for_access("192.0.2.7:4321 proxy require");
     }
 }
