@@ -385,14 +385,24 @@ ngx_realpeer_check_server(ngx_log_t *log, ngx_str_t *listen,
         return NGX_OK;
     }
 
-    ngx_log_error(NGX_LOG_EMERG, log, 0,
-                  "server \"%V\" states a realpeer policy for %V, but that of "
-                  "its default server \"%V\" in %s:%ui, which is %s, rules "
-                  "there: state the same, or nothing in %V:%ui",
-                  server->name, listen, ruling->name, ruling->file,
-                  ruling->line,
-                  ngx_realpeer_has_policy(ruling->conf) ? "another" : "none",
-                  &server->conf->place.file, server->conf->place.line);
+    if (ngx_realpeer_has_policy(ruling->conf)) {
+        ngx_log_error(NGX_LOG_EMERG, log, 0,
+                      "server \"%V\" states another realpeer policy for %V "
+                      "than the default server \"%V\" in %s:%ui, which rules "
+                      "there: state the same, or nothing in %V:%ui",
+                      server->name, listen, ruling->name, ruling->file,
+                      ruling->line, &server->conf->place.file,
+                      server->conf->place.line);
+
+    } else {
+        ngx_log_error(NGX_LOG_EMERG, log, 0,
+                      "server \"%V\" states a realpeer policy for %V, where "
+                      "the default server \"%V\" in %s:%ui rules and has "
+                      "none: move it there in %V:%ui",
+                      server->name, listen, ruling->name, ruling->file,
+                      ruling->line, &server->conf->place.file,
+                      server->conf->place.line);
+    }
 
     return NGX_ERROR;
 }
@@ -463,8 +473,8 @@ ngx_realpeer_prepare(ngx_conf_t *cf, ngx_realpeer_conf_t *rcf)
     origins = rcf->origins->elts;
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "duplicate source \"%V\" in \"realpeer\", it is named as "
-                  "\"%V\" in %V:%ui already in %V:%ui",
+                  "source \"%V\" in \"realpeer\" is the same as \"%V\" in "
+                  "%V:%ui, remove one of them in %V:%ui",
                   &origins[tags[1]].source, &origins[tags[0]].source,
                   &origins[tags[0]].place.file, origins[tags[0]].place.line,
                   &origins[tags[1]].place.file, origins[tags[1]].place.line);

@@ -129,7 +129,9 @@ impl RuleError {
             RuleError::BadSource => {
                 c"not an IPv4 or IPv6 address, a CIDR block, \"unix:\" or \"all\""
             }
-            RuleError::BadPrefix => c"the prefix length is not a number of bits of its address",
+            RuleError::BadPrefix => {
+                c"the prefix length must be 0 to 32 for IPv4, 0 to 128 for IPv6"
+            }
         }
     }
 }

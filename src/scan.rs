@@ -107,6 +107,9 @@ impl<'a> Cursor<'a> {
             match self.next()? {
                 b':' => {
                     groups.push(value);
+                    if groups.full() {
+                        return Err(Stop::Bad);
+                    }
                     if self.peek()? == b':' {
                         self.next()?;
                         groups.open_gap()?;

@@ -1,6 +1,6 @@
 //! What the parser has to say of some bytes, through Rust and through C, in one
 //! form that can be compared with a vector.
-#![allow(dead_code)] // every test uses a part of it
+#![allow(dead_code, unsafe_code)] // every test uses a part of it
 
 use std::net::SocketAddr;
 

@@ -1,7 +1,7 @@
 //! nginx with a configuration of the test's own, in a folder of its own.
 
+use std::cell::Cell;
 use std::fs;
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -112,8 +112,12 @@ impl Site {
         let stderr = fs::File::create(self.dir().join("stderr.log")).expect("own folder");
         let mut command = self.command(&config);
         command.stderr(Stdio::from(stderr));
-        let mut nginx =
-            Nginx { process: Guard::spawn("nginx", command), site: self, alerts_expected: false };
+        let mut nginx = Nginx {
+            process: Guard::spawn("nginx", command),
+            site: self,
+            alerts_expected: false,
+            refusals_seen: Cell::new(0),
+        };
         nginx.wait_until_ready();
         nginx
     }
@@ -195,6 +199,7 @@ pub struct Nginx {
     process: Guard,
     site: Site,
     alerts_expected: bool,
+    refusals_seen: Cell<usize>,
 }
 
 impl Nginx {
@@ -237,10 +242,11 @@ impl Nginx {
         self.error_log().lines().filter_map(Refusal::parse).collect()
     }
 
-    /// The refusals of the connection from `peer` logged so far.
-    pub fn refusals_of(&self, peer: SocketAddr) -> Vec<Refusal> {
-        let peer = peer.to_string();
-        self.refusals().into_iter().filter(|refusal| refusal.peer == peer).collect()
+    /// The refusals logged since this was asked last.
+    pub fn new_refusals(&self) -> Vec<Refusal> {
+        let all = self.refusals();
+        let seen = self.refusals_seen.replace(all.len());
+        all[seen..].to_vec()
     }
 
     /// The one refusal logged, once it is.
@@ -299,8 +305,8 @@ impl Nginx {
     }
 
     /// Ends it as `nginx -s quit` does: connections finish first, and a worker
-    /// complains about each it forgot.
-    pub fn quit(mut self) {
+    /// complains about each it forgot. Its logs are complete then.
+    pub fn quit(&mut self) {
         self.process.signal(Signal::QUIT);
         self.process.wait();
     }

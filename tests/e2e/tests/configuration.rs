@@ -87,7 +87,7 @@ fn policies_and_sources() -> Vec<Case> {
         cases.push(fails(
             &format!("realpeer require {source};"),
             &format!(
-                r#"invalid source "{source}" in "realpeer": the prefix length is not a number of bits of its address in nginx.conf:2"#
+                r#"invalid source "{source}" in "realpeer": the prefix length must be 0 to 32 for IPv4, 0 to 128 for IPv6 in nginx.conf:2"#
             ),
         ));
     }
@@ -107,14 +107,14 @@ fn duplicates() -> Vec<Case> {
         fails(
             &used(rules),
             &format!(
-                r#"duplicate source "{second}" in "realpeer", it is named as "{first}" in nginx.conf:2 already in nginx.conf:3"#
+                r#"source "{second}" in "realpeer" is the same as "{first}" in nginx.conf:2, remove one of them in nginx.conf:3"#
             ),
         )
     };
     vec![
         fails(
             &used("realpeer require 192.0.2.1 198.51.100.1 192.0.2.1;"),
-            r#"duplicate source "192.0.2.1" in "realpeer", it is named as "192.0.2.1" in nginx.conf:2 already in nginx.conf:2"#,
+            r#"source "192.0.2.1" in "realpeer" is the same as "192.0.2.1" in nginx.conf:2, remove one of them in nginx.conf:2"#,
         ),
         twice("realpeer require 192.0.2.1;\nrealpeer require 192.0.2.1;", "192.0.2.1", "192.0.2.1"),
         twice("realpeer require 192.0.2.1;\nrealpeer refuse 192.0.2.1;", "192.0.2.1", "192.0.2.1"),
@@ -137,7 +137,7 @@ fn duplicates() -> Vec<Case> {
         twice("realpeer require unix:;\nrealpeer refuse unix:;", "unix:", "unix:"),
         fails(
             "server { listen 127.0.0.1:PORT;\nrealpeer require all;\nrealpeer direct all; }",
-            r#"duplicate source "all" in "realpeer", it is named as "all" in nginx.conf:3 already in nginx.conf:4"#,
+            r#"source "all" in "realpeer" is the same as "all" in nginx.conf:3, remove one of them in nginx.conf:4"#,
         ),
         passes(&used(
             "realpeer require 192.0.2.0/24; realpeer refuse 192.0.2.0/25 192.0.2.0 all;
@@ -244,11 +244,8 @@ fn servers_that_share_a_listener() -> Vec<Case> {
              server {{ listen 127.0.0.1:PORT; server_name b;\n{second} }}"
         )
     };
-    let states = |ruling: &str| {
-        format!(
-            r#"server "b" states a realpeer policy for 127.0.0.1:PORT, but that of its default server "a" in nginx.conf:2, which is {ruling}, rules there: state the same, or nothing in nginx.conf:4"#
-        )
-    };
+    let another = r#"server "b" states another realpeer policy for 127.0.0.1:PORT than the default server "a" in nginx.conf:2, which rules there: state the same, or nothing in nginx.conf:4"#;
+    let none = r#"server "b" states a realpeer policy for 127.0.0.1:PORT, where the default server "a" in nginx.conf:2 rules and has none: move it there in nginx.conf:4"#;
     let require = "realpeer require all;";
     vec![
         passes(&two(require, "")),
@@ -258,19 +255,19 @@ fn servers_that_share_a_listener() -> Vec<Case> {
             "realpeer require 192.0.2.1; realpeer direct all;",
             "realpeer direct all; realpeer require 192.0.2.1;",
         )),
-        fails(&two(require, "realpeer optional all;"), &states("another")),
-        fails(&two(require, "realpeer require 192.0.2.1;"), &states("another")),
-        fails(&two(require, "realpeer require all; realpeer_timeout 9s;"), &states("another")),
-        fails(&two(require, "realpeer off;"), &states("another")),
-        fails(&two("", require), &states("none")),
-        fails(&two("realpeer off;", require), &states("none")),
+        fails(&two(require, "realpeer optional all;"), another),
+        fails(&two(require, "realpeer require 192.0.2.1;"), another),
+        fails(&two(require, "realpeer require all; realpeer_timeout 9s;"), another),
+        fails(&two(require, "realpeer off;"), another),
+        fails(&two("", require), none),
+        fails(&two("realpeer off;", require), none),
         fails(
             "server { listen 127.0.0.1:PORT; server_name a; realpeer require all; }
              server { listen 127.0.0.1:PORT default_server; server_name b; }",
-            r#"server "a" states a realpeer policy for 127.0.0.1:PORT, but that of its default server "b" in nginx.conf:3, which is none, rules there: state the same, or nothing in nginx.conf:2"#,
+            r#"server "a" states a realpeer policy for 127.0.0.1:PORT, where the default server "b" in nginx.conf:3 rules and has none: move it there in nginx.conf:2"#,
         ),
         passes(&format!("realpeer optional all; {}", two("", ""))),
-        fails(&format!("realpeer optional all; {}", two("", require)), &states("another")),
+        fails(&format!("realpeer optional all; {}", two("", require)), another),
         passes(
             "server { listen PORT; realpeer require all; }
              server { listen 127.0.0.1:PORT; realpeer optional all; }",

@@ -28,7 +28,7 @@ on_each_nginx! {
             let port = site.port();
             site.events(&format!("use {method};"));
             site.http(server(port, "", "realpeer_timeout 30s;"));
-            let nginx = site.start();
+            let mut nginx = site.start();
             let header = v1(VISITOR, LISTENER);
             let visit = || Client::connect(port).send(&header).get("/").var("remote_addr");
             assert_eq!(visit(), "192.0.2.7");
@@ -85,7 +85,7 @@ on_each_nginx! {
         site.main("worker_processes 2;");
         site.events("accept_mutex on; multi_accept on;");
         site.http(server(port, "", ""));
-        let nginx = site.start();
+        let mut nginx = site.start();
         let header = v1(VISITOR, LISTENER);
         let mut clients: Vec<_> = (0..20).map(|_| Client::connect(port)).collect();
         for client in &mut clients {
@@ -177,7 +177,7 @@ on_each_nginx! {
         let mut site = Site::new(which);
         let port = site.port();
         site.http(server(port, "", "realpeer_timeout 30s;"));
-        let nginx = site.start();
+        let mut nginx = site.start();
         let header = v1(VISITOR, LISTENER);
         let mut half = Client::connect(port);
         half.send_pieces([&header[..12]]);
@@ -196,7 +196,7 @@ on_each_nginx! {
         let port = site.port();
         site.main("worker_processes 1; worker_shutdown_timeout 300ms;");
         site.http(server(port, "", "realpeer_timeout 600s;"));
-        let nginx = site.start();
+        let mut nginx = site.start();
         let header = v1(VISITOR, LISTENER);
         let mut half = Client::connect(port);
         half.send_pieces([&header[..12]]);
@@ -249,6 +249,29 @@ on_each_nginx! {
         let refusals = nginx.refusals();
         assert_eq!(refusals.len(), 100);
         assert!(refusals.iter().all(|refusal| refusal.result == "timeout"), "{refusals:#?}");
+    }
+
+    /// A refused connection is one that nginx still counts, if it is not told.
+    fn refused_connections_are_counted_out(which) {
+        let mut site = Site::new(which);
+        let (port, status) = (site.port(), site.port());
+        site.http(server(port, "", "realpeer_timeout 200ms;"));
+        site.http(format!("server {{ listen 127.0.0.1:{status}; stub_status; }}"));
+        let nginx = site.start();
+        for _ in 0..5 {
+            Client::connect(port).send("nonsense").must_be_closed();
+            Client::connect(port).finish().must_be_closed();
+            Client::connect(port).send("PROXY ").must_be_closed();
+            Client::from("127.0.0.9", port).must_be_closed();
+            Client::connect(port).send(v1(VISITOR, LISTENER)).get("/");
+        }
+        assert_eq!(nginx.refusals().len(), 20);
+        wait_until("all connections but our own to be counted out", || {
+            let counted = Client::connect(status).get("/").text();
+            counted.starts_with("Active connections: 1 ").then_some(())
+        });
+        let counted = Client::connect(status).get("/").text();
+        assert!(counted.contains("Reading: 0 Writing: 1 Waiting: 0"), "{counted}");
     }
 
     /// The time is for the whole header: drops must not start it anew.

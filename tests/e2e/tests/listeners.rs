@@ -258,7 +258,7 @@ on_each_nginx! {
         site.http(format!(
             "server {{ listen 127.0.0.1:{port} reuseport; realpeer require all; {PAGE} }}"
         ));
-        let nginx = site.start();
+        let mut nginx = site.start();
         let mut seen = std::collections::HashSet::new();
         for attempt in 0.. {
             assert!(attempt < 2000, "only {} of 4 workers were met", seen.len());

@@ -28,7 +28,7 @@ on_each_nginx! {
         site.http(format!(
             "server {{ listen 127.0.0.1:{port} proxy_protocol; {NATIVE_PAGE} }}"
         ));
-        let nginx = site.start();
+        let mut nginx = site.start();
 
         let header = v1(VISITOR, LISTENER);
         let mut client = Client::connect(port);

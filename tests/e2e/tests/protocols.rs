@@ -4,8 +4,8 @@
 use std::io::{Read, Write};
 
 use realpeer_e2e::{
-    Authority, Client, Curl, HaProxy, PAGE, Request, Response, Site, TlsClient, Upstream, location,
-    on_each_nginx, v1,
+    Authority, Client, Curl, HaProxy, PAGE, Request, Response, Site, TlsClient, Upstream,
+    h2_bodies, h2_requests, location, on_each_nginx, v1,
 };
 
 const VISITOR: &str = "127.0.0.9";
@@ -138,6 +138,25 @@ on_each_nginx! {
         assert_eq!(proxied.var("protocol"), "HTTP/2.0");
     }
 
+    fn http2_fused_with_the_header_and_cut_anywhere(which) {
+        let mut site = Site::new(which);
+        let port = site.port();
+        let listen = which.http2(&format!("127.0.0.1:{port}"));
+        site.http(format!("server {{ {listen} realpeer require all; {PAGE} }}"));
+        let _nginx = site.start();
+        let header = v1("192.0.2.7:4321", "198.51.100.1:443");
+        let whole = [&header[..], &h2_requests(&[1, 3, 5])].concat();
+        for cut in (0..whole.len()).step_by(7) {
+            let mut client = Client::connect(port);
+            client.send_pieces([&whole[..cut]]).send(&whole[cut..]);
+            let bodies = h2_bodies(&mut client.into_stream(), 3);
+            for body in bodies {
+                assert!(body.contains("remote_addr=192.0.2.7\n"), "cut at {cut}: {body}");
+                assert!(body.contains("protocol=HTTP/2.0\n"), "cut at {cut}: {body}");
+            }
+        }
+    }
+
     /// curl writes a v1 header of its own.
     fn curl_as_the_sender(which) {
         let mut site = Site::new(which);
@@ -264,21 +283,26 @@ on_each_nginx! {
             upstream.port()
         ));
         let nginx = site.start();
-        let mut client = Client::connect(port);
-        client.send(v1("192.0.2.7:4321", "198.51.100.1:443")).send(
-            "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\n",
-        );
-        let answer = client.response();
-        assert_eq!(answer.status, 101);
-        assert_eq!(answer.header("x-client"), Some("192.0.2.7"));
-        let mut stream = client.into_stream();
-        for word in [b"one", b"two"] {
-            stream.write_all(word).expect("nginx");
-            let mut echoed = [0; 3];
+        let header = v1("192.0.2.7:4321", "198.51.100.1:443");
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\n";
+        // With the first words behind the upgrade in the same piece, and without.
+        for first in [&b""[..], b"zero"] {
+            let mut client = Client::connect(port);
+            client.send([&header[..], request, first].concat());
+            let answer = client.response();
+            assert_eq!(answer.status, 101);
+            assert_eq!(answer.header("x-client"), Some("192.0.2.7"));
+            let mut stream = client.into_stream();
+            let mut echoed = vec![0; first.len()];
             stream.read_exact(&mut echoed).expect("an echo");
-            assert_eq!(&echoed, word);
+            assert_eq!(echoed, first);
+            for word in [b"one", b"two"] {
+                stream.write_all(word).expect("nginx");
+                let mut echoed = [0; 3];
+                stream.read_exact(&mut echoed).expect("an echo");
+                assert_eq!(&echoed, word);
+            }
         }
-        drop(stream);
         let line = nginx.wait_for_access(" 101 ");
         assert!(line.starts_with("192.0.2.7:4321 proxy require 127.0.0.1:"), "{line}");
     }

@@ -73,14 +73,11 @@ impl Servers {
             client.finish();
         }
         client.must_be_closed();
-        self.refusal_of(peer, port, result)
-    }
-
-    fn refusal_of(&self, peer: SocketAddr, port: u16, result: &str) -> Refusal {
-        let mut refusals = self.nginx.refusals_of(peer);
+        let mut refusals = self.nginx.new_refusals();
         assert_eq!(refusals.len(), 1, "{result}: {refusals:#?}");
         let refusal = refusals.remove(0);
         assert_eq!(refusal.result, result);
+        assert_eq!(refusal.peer, peer.to_string());
         assert_eq!(refusal.listener, format!("127.0.0.1:{port}"));
         let level = if result == "silent" { "info" } else { "error" };
         assert_eq!(refusal.level, level, "{result}");
@@ -153,7 +150,7 @@ fn bad_headers() -> Vec<Case> {
 }
 
 fn bad_headers_close_the_connection(which: Which, tls: bool) {
-    let servers = Servers::start(which, tls);
+    let mut servers = Servers::start(which, tls);
     let worker = servers.worker();
     for bad in bad_headers() {
         // A request behind it, which must not be looked at.
@@ -171,11 +168,12 @@ fn bad_headers_close_the_connection(which: Which, tls: bool) {
         assert!(first.starts_with(&begins), "{}: {first}", bad.name);
         assert_eq!(servers.worker(), worker, "{}: the worker has died", bad.name);
     }
-    // The worker served one page in front and one after each, and nothing else.
+    assert_eq!(servers.nginx.new_refusals(), []);
+    // One page in front and one after each, and nothing else.
+    servers.nginx.quit();
     let served = servers.nginx.access_log();
+    assert_eq!(served.lines().count(), 1 + bad_headers().len(), "{served}");
     assert!(!served.contains("/behind"), "{served}");
-    let refused = servers.nginx.refusals().len();
-    assert_eq!(refused, bad_headers().len());
 }
 
 fn everything_else_that_refuses(which: Which, tls: bool) {

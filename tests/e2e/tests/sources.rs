@@ -111,7 +111,7 @@ impl Servers {
         let ssl = if tls { "ssl" } else { "" };
         let certificate = if tls { site.certificate(&authority) } else { String::new() };
         site.http(format!(
-            "{certificate} {RULES}
+            "{certificate} {RULES} lingering_timeout 200ms;
              server {{ listen 127.0.0.1:{patient} {ssl}; realpeer_timeout 30s; {PAGE} }}
              server {{ listen 127.0.0.1:{hasty} {ssl}; realpeer_timeout 300ms;
                        client_header_timeout 700ms; {PAGE} }}"
@@ -157,14 +157,12 @@ impl Servers {
 
     /// What the logs say about a connection that was closed without a byte.
     fn after_the_end(&self, peer: SocketAddr) -> Outcome {
-        let access = format!("{}:{} ", peer.ip(), peer.port());
-        assert!(!self.nginx.access_log().contains(&access), "a refused connection was served");
-        let refusals = self.nginx.refusals_of(peer);
-        match &refusals[..] {
+        match &self.nginx.new_refusals()[..] {
             [] => Outcome::LeftToNginx,
             [refusal] => {
                 let level = if refusal.result == "silent" { "info" } else { "error" };
                 assert_eq!(refusal.level, level, "{refusal:?}");
+                assert_eq!(refusal.peer, peer.to_string());
                 Outcome::Refused(refusal.result.clone())
             }
             many => panic!("one line per refused connection: {many:#?}"),
@@ -187,17 +185,22 @@ fn page(answer: &realpeer_e2e::Response, peer: SocketAddr) -> Outcome {
 }
 
 fn every_source_gets_what_its_policy_says(which: Which, tls: bool) {
-    let servers = Servers::start(which, tls);
-    let mut wrong = Vec::new();
+    let mut servers = Servers::start(which, tls);
+    let (mut wrong, mut served) = (Vec::new(), 0);
     for source in SOURCES {
         for sent in SENT {
             let (got, wanted) = (servers.outcome(source, sent), expected(source, sent));
+            served += usize::from(!matches!(got, Outcome::Refused(_) | Outcome::LeftToNginx));
             if got != wanted {
                 wrong.push(format!("{source} {sent:?}: {got:?} instead of {wanted:?}"));
             }
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(servers.nginx.new_refusals(), []);
+    servers.nginx.quit();
+    let log = servers.nginx.access_log();
+    assert_eq!(log.lines().count(), served, "a refused connection was served: {log}");
 }
 
 on_each_nginx! {
@@ -228,13 +231,11 @@ on_each_nginx! {
             client.send("PRO").must_be_closed();
             let line = nginx.wait_for_access(&format!("{peer} absent"));
             assert!(line.contains(" 408 "), "{line}");
-            assert_eq!(nginx.refusals_of(peer), []);
+            assert_eq!(nginx.new_refusals(), []);
 
             for beginning in ["PROXY TCP4 192.0.2.7 ", "\r\n\r\n\0\r\nQUIT\n\x21"] {
-                let mut client = Client::from(source, port);
-                let peer = client.local();
-                client.send(beginning).must_be_closed();
-                let refusals = nginx.refusals_of(peer);
+                Client::from(source, port).send(beginning).must_be_closed();
+                let refusals = nginx.new_refusals();
                 assert_eq!(refusals.len(), 1, "{beginning:?}: {refusals:?}");
                 assert_eq!(refusals[0].result, "timeout", "{beginning:?}");
             }

@@ -219,17 +219,46 @@ on_each_nginx! {
         write!(head, "Content-Length: {}\r\n\r\n", body.len()).expect("a string");
         for header in [v1(VISITOR, LISTENER), aws_header(VISITOR, LISTENER)] {
             let whole = [&header[..], head.as_bytes(), &body].concat();
-            let answer = Client::connect(port).send(&whole).response();
-            assert_eq!(answer.status, 200);
-            assert_eq!(answer.header("x-body-length"), Some("102400"));
-            assert_eq!(answer.header("x-body-sum"), Some(sum.to_string().as_str()));
-            let seen = answer.text();
-            for i in 0..20 {
-                let line = format!("X-Filler-{i}: {}\r\n", format!("{i:02}").repeat(50));
-                assert!(seen.contains(&line), "{line} is missing in {seen}");
+            // All at once, and cut in the request's head and in its body.
+            let body_at = whole.len() - body.len();
+            for cut in [0, header.len() + 900, 1024, body_at - 2, body_at, body_at + 50_000] {
+                let mut client = Client::connect(port);
+                client.send_pieces([&whole[..cut]]).send(&whole[cut..]);
+                let answer = client.response();
+                assert_eq!(answer.status, 200);
+                assert_eq!(answer.header("x-body-length"), Some("102400"));
+                assert_eq!(answer.header("x-body-sum"), Some(sum.to_string().as_str()));
+                let seen = answer.text();
+                for i in 0..20 {
+                    let line = format!("X-Filler-{i}: {}\r\n", format!("{i:02}").repeat(50));
+                    assert!(seen.contains(&line), "{line} is missing in {seen}");
+                }
+                assert!(seen.contains("X-Client: 192.0.2.7\r\n"), "{seen}");
             }
-            assert!(seen.contains("X-Client: 192.0.2.7\r\n"), "{seen}");
         }
+    }
+
+    /// What nginx knows of a socket must be right when the rest is handed
+    /// over: an event missed there is a request that hangs.
+    fn no_event_is_lost_between_header_and_request(which) {
+        let (_nginx, port) = server(which, "");
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let whole = [&aws_header(VISITOR, LISTENER)[..], request].concat();
+        std::thread::scope(|scope| {
+            for worker in 0..4 {
+                let whole = &whole;
+                scope.spawn(move || {
+                    for round in 0..200 {
+                        let cut = 100 + (round * 7 + worker) % request.len();
+                        let mut client = Client::connect(port);
+                        client.send(&whole[..cut]).send(&whole[cut..]);
+                        assert_eq!(client.response().status, 200);
+                        client.send(&request[..cut - 100]).send(&request[cut - 100..]);
+                        assert_eq!(client.response().status, 200);
+                    }
+                });
+            }
+        });
     }
 
     fn every_request_of_a_connection_sees_the_client(which) {
@@ -293,6 +322,7 @@ on_each_nginx! {
         let mut client = Client::connect(port);
         client.send(&header).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         assert_eq!(client.response().status, 400);
+        drop(client);
         nginx.wait_for_access("192.0.2.7:4321 proxy require");
     }
 }

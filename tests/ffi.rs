@@ -1,0 +1,664 @@
+//! The C functions called as C calls them: with NULL, with wrong sizes, with
+//! numbers that are no enumerator. What they compute is in the other tests.
+#![cfg(feature = "ffi")]
+#![allow(missing_docs, unsafe_code, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
+#![allow(clippy::undocumented_unsafe_blocks)] // all are calls with what stands beside them
+
+use std::ffi::{CStr, c_char};
+use std::fs;
+use std::mem::{MaybeUninit, offset_of, zeroed};
+use std::path::Path;
+use std::ptr::{null, null_mut};
+
+use libc::{AF_INET, AF_INET6, AF_UNIX, sockaddr, sockaddr_in, sockaddr_in6, socklen_t};
+use realpeer::ffi::*;
+use realpeer::{Outcome, Policy, Rule};
+
+const INVALID: i32 = Error::InvalidArgument as i32;
+const LINE: &[u8] = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+
+fn text(text: *const c_char) -> &'static str {
+    assert!(!text.is_null());
+    unsafe { CStr::from_ptr(text) }.to_str().expect("ASCII")
+}
+
+fn c(text: &str) -> *const c_char {
+    text.as_ptr().cast()
+}
+
+/// Memory that C hands out: longer than what is asked for, to see what is written.
+#[repr(C, align(8))]
+struct Room([u8; 512]);
+
+impl Room {
+    fn new() -> Self {
+        Room([0xaa; 512])
+    }
+
+    fn of<T>(&mut self) -> *mut T {
+        self.0.as_mut_ptr().cast()
+    }
+
+    fn is_untouched_from(&self, at: usize) -> bool {
+        self.0[at..].iter().all(|byte| *byte == 0xaa)
+    }
+}
+
+fn parse(data: &[u8], settings: *const realpeer_settings, settings_size: usize) -> i32 {
+    let mut out = realpeer_header::default();
+    unsafe {
+        realpeer_parse(
+            data.as_ptr(),
+            data.len(),
+            settings,
+            settings_size,
+            &mut out,
+            size_of_val(&out),
+        )
+    }
+}
+
+fn decide(policy: i32, event: i32) -> i32 {
+    let mut out: realpeer_decision = unsafe { zeroed() };
+    unsafe { realpeer_decide(policy, null(), 0, LINE.as_ptr(), LINE.len(), event, &mut out, size_of_val(&out)) }
+}
+
+fn rule(source: &str, policy: Policy) -> Rule {
+    let mut out = MaybeUninit::<Rule>::uninit();
+    unsafe {
+        let result = realpeer_rule_parse(
+            c(source),
+            source.len(),
+            policy as i32,
+            0,
+            out.as_mut_ptr(),
+            size_of::<Rule>(),
+        );
+        assert!((0..=1).contains(&result), "{source}: {}", text(realpeer_strerror(result)));
+        out.assume_init()
+    }
+}
+
+// ---- the version
+
+#[test]
+fn the_version_is_the_packages_and_the_headers() {
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(text(realpeer_version()), version);
+    let part = |text: &str| text.parse::<u32>().unwrap();
+    let number = part(env!("CARGO_PKG_VERSION_MAJOR")) << 16
+        | part(env!("CARGO_PKG_VERSION_MINOR")) << 8
+        | part(env!("CARGO_PKG_VERSION_PATCH"));
+    assert_eq!(realpeer_version_number(), number);
+
+    let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("include/realpeer.h");
+    let header = fs::read_to_string(header).expect("the C header");
+    for line in [
+        format!("#define REALPEER_VERSION \"{version}\""),
+        format!("#define REALPEER_VERSION_MAJOR {}", env!("CARGO_PKG_VERSION_MAJOR")),
+        format!("#define REALPEER_VERSION_MINOR {}", env!("CARGO_PKG_VERSION_MINOR")),
+        format!("#define REALPEER_VERSION_PATCH {}", env!("CARGO_PKG_VERSION_PATCH")),
+        format!("#define REALPEER_VERSION_NUMBER 0x{number:08x}"),
+    ] {
+        assert!(header.lines().any(|other| other == line), "the header lacks {line}");
+    }
+}
+
+// ---- texts
+
+#[test]
+fn every_number_has_a_name_and_a_text() {
+    for number in (-300..300).chain([i32::MIN, i32::MAX]) {
+        let (name, phrase) = (text(realpeer_result_name(number)), text(realpeer_strerror(number)));
+        assert!(!name.is_empty() && !phrase.is_empty());
+        let known = Outcome::from_number(number).is_some() || (-70..=-64).contains(&number);
+        assert_eq!(name == "unknown", !known, "{number} is {name}");
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        assert!(name.bytes().all(plain), "{name} is not fit for a label");
+        assert!(phrase.is_ascii() && !phrase.bytes().any(|byte| byte.is_ascii_control()));
+        if let Some(outcome) = Outcome::from_number(number) {
+            assert_eq!((name, phrase), (outcome.name(), outcome.text()));
+            assert_eq!(realpeer_result_is_quiet(number), i32::from(outcome.is_quiet()));
+        } else {
+            assert_eq!(realpeer_result_is_quiet(number), 0);
+        }
+    }
+}
+
+#[test]
+fn every_policy_has_a_name() {
+    for number in (-10..300).chain([i32::MIN, i32::MAX]) {
+        let wanted = match number {
+            0 => "none",
+            1..=5 => Policy::ALL[number as usize - 1].name(),
+            _ => "unknown",
+        };
+        assert_eq!(text(realpeer_policy_name(number)), wanted, "{number}");
+    }
+}
+
+/// Results of a connection and errors of a call never share a number.
+#[test]
+fn errors_are_no_results() {
+    for error in -70..=-64 {
+        assert_eq!(Outcome::from_number(error), None);
+    }
+}
+
+#[test]
+fn words_of_policies() {
+    let parse = |word: &str| unsafe { realpeer_policy_parse(c(word), word.len()) };
+    for policy in Policy::ALL {
+        assert_eq!(parse(policy.name()), policy as i32);
+    }
+    for word in ["", "none", "unknown", "Require", "require ", "off"] {
+        assert_eq!(parse(word), Error::BadPolicy as i32, "{word:?}");
+    }
+    unsafe {
+        // The length counts, not a NUL.
+        assert_eq!(realpeer_policy_parse(c("requirement"), 7), Policy::Require as i32);
+        assert_eq!(realpeer_policy_parse(null(), 7), INVALID);
+        assert_eq!(realpeer_policy_parse(null(), 0), Error::BadPolicy as i32);
+    }
+}
+
+// ---- NULL
+
+#[test]
+fn null_for_what_must_be_there() {
+    let mut header = realpeer_header::default();
+    let mut decision: realpeer_decision = unsafe { zeroed() };
+    let mut tlv = realpeer_tlv { value: null(), length: 0, kind: 0, reserved: [0; 3] };
+    let mut ssl: realpeer_ssl = unsafe { zeroed() };
+    let mut rules = [rule("all", Policy::Require)];
+    let peer: sockaddr_in = unsafe { zeroed() };
+    let peer: *const sockaddr = (&raw const peer).cast();
+    let (mut position, mut room, mut len) = (0_usize, [0 as c_char; 64], 64 as socklen_t);
+    let address = realpeer_address::default();
+    let storage = &mut Room::new();
+    let (data, size) = (LINE.as_ptr(), LINE.len());
+    unsafe {
+        let n = size_of::<realpeer_header>();
+        assert_eq!(realpeer_parse(null(), 5, null(), 0, &mut header, n), INVALID);
+        assert_eq!(realpeer_parse(data, size, null(), 0, null_mut(), n), INVALID);
+        assert_eq!(realpeer_parse(null(), 0, null(), 0, &mut header, n), 0);
+
+        let n = size_of::<realpeer_decision>();
+        assert_eq!(realpeer_decide(1, null(), 0, null(), 5, 0, &mut decision, n), INVALID);
+        assert_eq!(realpeer_decide(1, null(), 0, data, size, 0, null_mut(), n), INVALID);
+        assert_eq!(realpeer_decide(1, null(), 0, null(), 0, 0, &mut decision, n), 0);
+
+        let n = size_of::<realpeer_tlv>();
+        assert_eq!(realpeer_tlv_next(null(), 5, &mut position, &mut tlv, n), INVALID);
+        assert_eq!(realpeer_tlv_next(data, size, null_mut(), &mut tlv, n), INVALID);
+        assert_eq!(realpeer_tlv_next(data, size, &mut position, null_mut(), n), INVALID);
+        assert_eq!(realpeer_tlv_next(null(), 0, &mut position, &mut tlv, n), 0);
+
+        let n = size_of::<realpeer_ssl>();
+        assert_eq!(realpeer_tlv_ssl(null(), 5, &mut ssl, n), INVALID);
+        assert_eq!(realpeer_tlv_ssl(data, size, null_mut(), n), INVALID);
+        assert_eq!(realpeer_tlv_ssl(null(), 0, &mut ssl, n), 0);
+
+        assert_eq!(realpeer_tlv_field(null(), 5), INVALID);
+        assert_eq!(realpeer_tlv_field(null(), 0), Error::BadField as i32);
+        for write in [realpeer_tlv_text, realpeer_tlv_hex] {
+            assert_eq!(write(null(), 5, 1, room.as_mut_ptr(), 64), INVALID);
+            assert_eq!(write(data, size, 1, null_mut(), 64), INVALID);
+            assert_eq!(write(null(), 0, 1, null_mut(), 0), Error::NotFound as i32);
+        }
+        for write in [realpeer_escape, realpeer_hex] {
+            assert_eq!(write(null(), 5, room.as_mut_ptr(), 64), INVALID);
+            assert_eq!(write(data, size, null_mut(), 64), INVALID);
+            assert_eq!(write(null(), 0, null_mut(), 0), 0);
+            assert!(write(data, size, null_mut(), 0) > 0);
+        }
+
+        assert_eq!(realpeer_address_text(null(), room.as_mut_ptr(), 64), INVALID);
+        assert_eq!(realpeer_address_text(&address, null_mut(), 64), INVALID);
+        assert_eq!(realpeer_address_to_sockaddr(null(), storage.of(), &mut len), INVALID);
+        assert_eq!(realpeer_address_to_sockaddr(&address, null_mut(), &mut len), INVALID);
+        assert_eq!(realpeer_address_to_sockaddr(&address, storage.of(), null_mut()), INVALID);
+
+        let n = size_of::<Rule>();
+        assert_eq!(realpeer_rule_parse(null(), 5, 1, 0, &mut rules[0], n), INVALID);
+        assert_eq!(realpeer_rule_parse(c("all"), 3, 1, 0, null_mut(), n), INVALID);
+        assert_eq!(realpeer_rule_parse(null(), 0, 1, 0, &mut rules[0], n), Error::BadSource as i32);
+        assert_eq!(realpeer_rules_prepare(null_mut(), 1, null_mut()), INVALID);
+        assert_eq!(realpeer_rules_prepare(null_mut(), 0, null_mut()), 0);
+        assert_eq!(realpeer_rules_find(null(), 1, peer, 16), INVALID);
+        assert_eq!(realpeer_rules_find(null(), 0, peer, 16), REALPEER_POLICY_NONE);
+        assert_eq!(realpeer_rules_find(rules.as_ptr(), 1, null(), 16), INVALID);
+        assert_eq!(realpeer_rules_find(rules.as_ptr(), 1, null(), 0), INVALID);
+        assert_eq!(realpeer_rules_equal(null(), 1, rules.as_ptr(), 1), INVALID);
+        assert_eq!(realpeer_rules_equal(rules.as_ptr(), 1, null(), 1), INVALID);
+        assert_eq!(realpeer_rules_equal(null(), 0, null(), 0), 1);
+        assert_eq!(realpeer_rules_equal(null(), 0, rules.as_ptr(), 1), 0);
+    }
+}
+
+/// A length that no memory has is an error of arithmetic, and refused.
+#[test]
+fn lengths_that_cannot_be() {
+    let mut header = realpeer_header::default();
+    let mut rules = [rule("all", Policy::Require)];
+    for len in [usize::MAX, usize::MAX / 2 + 1] {
+        unsafe {
+            let n = size_of_val(&header);
+            assert_eq!(realpeer_parse(LINE.as_ptr(), len, null(), 0, &mut header, n), INVALID);
+            assert_eq!(realpeer_rules_prepare(rules.as_mut_ptr(), len, null_mut()), INVALID);
+            assert_eq!(realpeer_escape(LINE.as_ptr(), len, null_mut(), 0), INVALID);
+        }
+    }
+}
+
+// ---- sizes of structs
+
+/// Calls a function for every size and looks at what it wrote: a struct that is
+/// too short is refused and left alone, of one that is longer the rest is zeroed.
+fn every_size(what: &str, full: usize, success: i32, call: impl Fn(&mut Room, usize) -> i32) {
+    for size in 0..full {
+        let mut room = Room::new();
+        assert_eq!(call(&mut room, size), INVALID, "{what} of {size} bytes");
+        assert!(room.is_untouched_from(0), "{what} of {size} bytes");
+    }
+    let mut exact = Room::new();
+    assert_eq!(call(&mut exact, full), success, "{what}");
+    assert!(exact.is_untouched_from(full), "{what} is written past its end");
+    for size in [full + 1, full + 8, full + 200] {
+        let mut room = Room::new();
+        assert_eq!(call(&mut room, size), success, "{what} of {size} bytes");
+        assert_eq!(room.0[..full], exact.0[..full], "{what} of {size} bytes");
+        assert!(room.0[full..size].iter().all(|byte| *byte == 0), "{what}: the rest is not zeroed");
+        assert!(room.is_untouched_from(size), "{what} of {size} bytes is written past its end");
+    }
+}
+
+#[test]
+fn structs_of_every_size() {
+    let (data, len) = (LINE.as_ptr(), LINE.len());
+    let proxy = Outcome::Proxy as i32;
+    every_size("a header", size_of::<realpeer_header>(), proxy, |room, size| unsafe {
+        realpeer_parse(data, len, null(), 0, room.of(), size)
+    });
+    every_size("a decision", size_of::<realpeer_decision>(), 2, |room, size| unsafe {
+        realpeer_decide(1, null(), 0, data, len, 0, room.of(), size)
+    });
+    let tlvs = [&[1, 0, 2][..], b"h2", &[0x20, 0, 5, 1, 0, 0, 0, 1]].concat();
+    every_size("a TLV", size_of::<realpeer_tlv>(), 1, |room, size| unsafe {
+        realpeer_tlv_next(tlvs.as_ptr(), tlvs.len(), &mut 0, room.of(), size)
+    });
+    every_size("TLS", size_of::<realpeer_ssl>(), 1, |room, size| unsafe {
+        realpeer_tlv_ssl(tlvs.as_ptr(), tlvs.len(), room.of(), size)
+    });
+    every_size("a rule", size_of::<Rule>(), 0, |room, size| unsafe {
+        realpeer_rule_parse(c("192.0.2.0/24"), 12, 1, 9, room.of(), size)
+    });
+}
+
+#[test]
+fn a_struct_that_is_not_aligned() {
+    let mut room = Room::new();
+    let out = room.0.as_mut_ptr().wrapping_add(1).cast();
+    let result = unsafe { realpeer_parse(LINE.as_ptr(), LINE.len(), null(), 0, out, 200) };
+    assert_eq!(result, INVALID);
+    assert!(room.is_untouched_from(0));
+}
+
+/// No partial outputs: what fails writes nothing.
+#[test]
+fn nothing_is_written_without_success() {
+    for data in [&b"PROXY TCP4 "[..], b"GET / HTTP/1.1", b""] {
+        let mut room = Room::new();
+        let result = unsafe { realpeer_parse(data.as_ptr(), data.len(), null(), 0, room.of(), 300) };
+        assert!(result <= 0 && room.is_untouched_from(0));
+    }
+    let mut room = Room::new();
+    let n = size_of::<Rule>();
+    assert_eq!(unsafe { realpeer_rule_parse(c("x"), 1, 1, 0, room.of(), n) }, Error::BadSource as i32);
+    assert_eq!(unsafe { realpeer_rule_parse(c("::/129"), 6, 1, 0, room.of(), n) }, Error::BadPrefix as i32);
+    assert_eq!(unsafe { realpeer_rule_parse(c("\u{e9}"), 2, 1, 0, room.of(), n) }, Error::BadSource as i32);
+    assert_eq!(unsafe { realpeer_rule_parse(c("\u{e9}"), 1, 1, 0, room.of(), n) }, Error::BadSource as i32);
+    assert_eq!(unsafe { realpeer_rule_parse(c("all"), 3, 0, 0, room.of(), n) }, Error::BadPolicy as i32);
+    assert_eq!(unsafe { realpeer_rule_parse(c("all"), 3, 6, 0, room.of(), n) }, Error::BadPolicy as i32);
+    assert!(room.is_untouched_from(0));
+
+    let mut rules = [rule("all", Policy::Require)];
+    let mut tags = [7_u32; 2];
+    assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), 1, tags.as_mut_ptr()) }, 0);
+    assert_eq!(tags, [7; 2]);
+}
+
+// ---- settings
+
+#[test]
+fn settings_that_are_known() {
+    let zero = realpeer_settings::default();
+    let size = size_of::<realpeer_settings>();
+    assert_eq!(parse(LINE, &zero, size), Outcome::Proxy as i32);
+    assert_eq!(parse(LINE, null(), 0), Outcome::Proxy as i32);
+    assert_eq!(parse(LINE, null(), 99), Outcome::Proxy as i32);
+    for max_header in [1, 15, 65_552, u32::MAX] {
+        assert_eq!(parse(LINE, &realpeer_settings { max_header, ..zero }, size), INVALID);
+    }
+    for max_header in [16, 4096, 65_551] {
+        assert_eq!(parse(LINE, &realpeer_settings { max_header, ..zero }, size), 1);
+    }
+    for versions in [4, 5, 7, 8, 255] {
+        assert_eq!(parse(LINE, &realpeer_settings { versions, ..zero }, size), INVALID);
+    }
+    for (versions, result) in [(1, 1), (3, 1), (2, Outcome::VersionDisallowed as i32)] {
+        assert_eq!(parse(LINE, &realpeer_settings { versions, ..zero }, size), result);
+    }
+    for no_address in [2, 3, 255] {
+        assert_eq!(parse(LINE, &realpeer_settings { no_address, ..zero }, size), INVALID);
+    }
+    assert_eq!(parse(LINE, &realpeer_settings { no_address: 1, ..zero }, size), 1);
+    for reserved in [[1, 0], [0, 1]] {
+        assert_eq!(parse(LINE, &realpeer_settings { reserved, ..zero }, size), INVALID);
+    }
+}
+
+/// A struct of a later version asks for things this library does not know: fine
+/// as long as it does not ask for them.
+#[test]
+fn settings_of_other_sizes() {
+    let size = size_of::<realpeer_settings>();
+    let bytes = [0_u8; 64];
+    let as_settings = |bytes: &[u8]| bytes.as_ptr().cast::<realpeer_settings>();
+    for shorter in 0..size {
+        assert_eq!(parse(LINE, as_settings(&bytes), shorter), INVALID, "{shorter}");
+    }
+    for longer in size..=64 {
+        assert_eq!(parse(LINE, as_settings(&bytes), longer), 1, "{longer}");
+        for at in size..longer {
+            let mut asking = bytes;
+            asking[at] = 1;
+            assert_eq!(parse(LINE, as_settings(&asking), longer), INVALID, "{longer} {at}");
+        }
+    }
+    // Bytes of any alignment: C may keep the struct in a packed one of its own.
+    assert_eq!(parse(LINE, as_settings(&bytes[1..]), size), 1);
+}
+
+// ---- enumerators
+
+#[test]
+fn numbers_that_are_no_enumerators() {
+    assert_eq!(decide(1, 0), 2);
+    for policy in [-1, 6, 7, 255, 256, 257, i32::MIN, i32::MAX, INVALID] {
+        assert_eq!(decide(policy, 0), INVALID, "policy {policy}");
+    }
+    for event in [-1, 3, 255, 256, i32::MIN, i32::MAX] {
+        assert_eq!(decide(1, event), INVALID, "event {event}");
+    }
+    let tlvs = [1, 0, 2, b'h', b'2', 0x20, 0, 5, 3, 0, 0, 0, 0];
+    let mut out = [0 as c_char; 64];
+    for write in [realpeer_tlv_text, realpeer_tlv_hex] {
+        let mut call = |field| unsafe { write(tlvs.as_ptr(), tlvs.len(), field, out.as_mut_ptr(), 64) };
+        assert!(call(1) > 0);
+        for field in [-1, 0x300, 0x201, 0x2ff, 0x400, 0x10001, i32::MIN, i32::MAX, INVALID] {
+            assert_eq!(call(field), INVALID, "field {field:#x}");
+        }
+    }
+}
+
+/// What the functions that give numbers give is what others take, errors too: a
+/// caller may pass a result on without looking at it.
+#[test]
+fn an_error_passed_on_stays_an_error() {
+    let policy = unsafe { realpeer_rules_find(null(), 1, null(), 0) };
+    assert_eq!(decide(policy, 0), INVALID);
+    assert_eq!(decide(REALPEER_POLICY_NONE, 0), -1);
+}
+
+// ---- TLVs
+
+#[test]
+fn iteration_stops_where_it_should() {
+    let tlvs = [1, 0, 2, b'h', b'2', 4, 0, 0, 9];
+    let mut tlv = realpeer_tlv { value: null(), length: 0, kind: 0, reserved: [9; 3] };
+    let mut position = 0;
+    let mut next = |position: &mut usize| unsafe {
+        let result = realpeer_tlv_next(tlvs.as_ptr(), tlvs.len(), position, &mut tlv, size_of_val(&tlv));
+        (result, tlv)
+    };
+    let (result, first) = next(&mut position);
+    assert_eq!((result, position, first.kind, first.length), (1, 5, 1, 2));
+    assert_eq!((first.value, first.reserved), (tlvs[3..].as_ptr(), [0; 3]));
+    let (result, second) = next(&mut position);
+    assert_eq!((result, position, second.kind, second.length), (1, 8, 4, 0));
+    assert!(!second.value.is_null());
+    assert_eq!((next(&mut position).0, position), (0, 8));
+    position = 9;
+    assert_eq!((next(&mut position).0, position), (0, 9));
+    for beyond in [10, usize::MAX] {
+        position = beyond;
+        assert_eq!((next(&mut position).0, position), (INVALID, beyond));
+    }
+}
+
+#[test]
+fn tls_taken_apart() {
+    let tlvs = [0x20, 0, 10, 5, 0, 0, 0, 0, 0x22, 0, 2, b'a', b'b'];
+    let mut ssl: realpeer_ssl = unsafe { zeroed() };
+    let n = size_of_val(&ssl);
+    assert_eq!(unsafe { realpeer_tlv_ssl(tlvs.as_ptr(), tlvs.len(), &mut ssl, n) }, 1);
+    assert_eq!((ssl.client, ssl.verify, ssl.verified, ssl.tlvs_length), (5, 0, 1, 5));
+    assert_eq!((ssl.tlvs, ssl.reserved), (tlvs[8..].as_ptr(), [0; 6]));
+    let failed = [0x20, 0, 5, 7, 0, 0, 1, 2];
+    assert_eq!(unsafe { realpeer_tlv_ssl(failed.as_ptr(), failed.len(), &mut ssl, n) }, 1);
+    assert_eq!((ssl.client, ssl.verify, ssl.verified, ssl.tlvs_length), (7, 0x102, 0, 0));
+    assert!(!ssl.tlvs.is_null());
+}
+
+#[test]
+fn lengths_of_texts_are_given_though_they_do_not_fit() {
+    let tlvs = [1, 0, 3, b'h', b'\n', b'2'];
+    let mut out = Room::new();
+    for (size, written) in [(0, false), (5, false), (6, true), (7, true)] {
+        out = Room::new();
+        let len = unsafe { realpeer_tlv_text(tlvs.as_ptr(), tlvs.len(), 1, out.of(), size) };
+        assert_eq!(len, 6);
+        assert_eq!(!out.is_untouched_from(0), written, "{size}");
+    }
+    assert_eq!(&out.0[..6], b"h\\x0A2");
+    assert!(out.is_untouched_from(6), "no NUL is added");
+}
+
+// ---- addresses
+
+fn address(text: &str, port: u16) -> realpeer_address {
+    let mut ip = [0; 16];
+    let family = match text.parse().unwrap() {
+        std::net::IpAddr::V4(v4) => {
+            ip[..4].copy_from_slice(&v4.octets());
+            1
+        }
+        std::net::IpAddr::V6(v6) => {
+            ip = v6.octets();
+            2
+        }
+    };
+    realpeer_address { family, reserved: 0, port, ip }
+}
+
+#[test]
+fn addresses_as_text() {
+    for text in ["192.0.2.1", "::", "2001:db8::1", "::ffff:192.0.2.1"] {
+        let from = address(text, 80);
+        for size in 0..=REALPEER_ADDRESS_TEXT {
+            let mut out = Room::new();
+            let len = unsafe { realpeer_address_text(&from, out.of(), size) };
+            assert_eq!(len as usize, text.len());
+            if size > text.len() {
+                assert_eq!(&out.0[..=text.len()], [text.as_bytes(), b"\0"].concat());
+                assert!(out.is_untouched_from(text.len() + 1));
+            } else {
+                assert!(out.is_untouched_from(0), "{text} in {size} bytes");
+            }
+        }
+    }
+    let mut out = Room::new();
+    for family in [0, 3, 4, 255] {
+        let none = realpeer_address { family, ..address("192.0.2.1", 80) };
+        let result = unsafe { realpeer_address_text(&none, out.of(), 64) };
+        assert_eq!(result, Error::NotFound as i32);
+    }
+    assert!(out.is_untouched_from(0));
+}
+
+#[test]
+fn addresses_as_sockaddr() {
+    for (text, family, size) in [
+        ("192.0.2.1", AF_INET, size_of::<sockaddr_in>()),
+        ("2001:db8::1", AF_INET6, size_of::<sockaddr_in6>()),
+    ] {
+        let from = address(text, 0x1234);
+        for room_len in 0..=128 {
+            let mut room = Room::new();
+            let mut len = room_len as socklen_t;
+            let result = unsafe { realpeer_address_to_sockaddr(&from, room.of(), &mut len) };
+            if room_len < size {
+                assert_eq!((result, len as usize), (INVALID, room_len));
+                assert!(room.is_untouched_from(0));
+                continue;
+            }
+            assert_eq!((result, len as usize), (0, size));
+            assert!(room.is_untouched_from(size));
+            assert_eq!(i32::from(unsafe { (*room.of::<sockaddr>()).sa_family }), family);
+            let port = if family == AF_INET {
+                let at = offset_of!(sockaddr_in, sin_addr);
+                assert_eq!(room.0[at..at + 4], from.ip[..4]);
+                unsafe { (*room.of::<sockaddr_in>()).sin_port }
+            } else {
+                let v6 = unsafe { *room.of::<sockaddr_in6>() };
+                assert_eq!(v6.sin6_addr.s6_addr, from.ip);
+                assert_eq!((v6.sin6_flowinfo, v6.sin6_scope_id), (0, 0));
+                v6.sin6_port
+            };
+            assert_eq!(port.to_ne_bytes(), [0x12, 0x34], "network byte order");
+        }
+    }
+    let mut room = Room::new();
+    let mut len = 128;
+    let none = realpeer_address::default();
+    let result = unsafe { realpeer_address_to_sockaddr(&none, room.of(), &mut len) };
+    assert_eq!((result, len), (Error::NotFound as i32, 128));
+    assert!(room.is_untouched_from(0));
+}
+
+// ---- rules
+
+#[test]
+fn peers_as_sockaddr() {
+    let mut rules = [
+        rule("192.0.2.0/24", Policy::Require),
+        rule("2001:db8::/32", Policy::Optional),
+        rule("unix:", Policy::Direct),
+    ];
+    assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), 3, null_mut()) }, 0);
+    let find = |peer: &[u8]| unsafe {
+        realpeer_rules_find(rules.as_ptr(), 3, peer.as_ptr().cast(), peer.len() as socklen_t)
+    };
+    let peer = |text: &str| {
+        let mut room = Room::new();
+        let mut len = 512;
+        let from = address(text, 80);
+        assert_eq!(unsafe { realpeer_address_to_sockaddr(&from, room.of(), &mut len) }, 0);
+        room.0[..len as usize].to_vec()
+    };
+    assert_eq!(find(&peer("192.0.2.9")), Policy::Require as i32);
+    assert_eq!(find(&peer("::ffff:192.0.2.9")), Policy::Require as i32);
+    assert_eq!(find(&peer("2001:db8::9")), Policy::Optional as i32);
+    assert_eq!(find(&peer("198.51.100.1")), REALPEER_POLICY_NONE);
+
+    // Any length and alignment; what is not all there is nobody.
+    for whole in [peer("192.0.2.9"), peer("2001:db8::9")] {
+        let needed = if whole.len() == 16 { 8 } else { 24 };
+        for len in 0..whole.len() {
+            let wanted = if len < needed { REALPEER_POLICY_NONE } else { find(&whole) };
+            assert_eq!(find(&whole[..len]), wanted, "{len} of {}", whole.len());
+        }
+        let shifted = [&[0xaa][..], &whole].concat();
+        assert_eq!(find(&shifted[1..]), find(&whole));
+    }
+    let family = |family: i32| (family as u16).to_ne_bytes().to_vec();
+    assert_eq!(find(&family(AF_UNIX)), Policy::Direct as i32);
+    let named = [family(AF_UNIX), b"/run/client.sock\0".to_vec()].concat();
+    assert_eq!(find(&named), Policy::Direct as i32);
+    for other in [libc::AF_UNSPEC, libc::AF_NETLINK, 0xffff] {
+        assert_eq!(find(&[family(other), vec![0; 30]].concat()), REALPEER_POLICY_NONE);
+    }
+    // `all` is for whoever can be told apart, not for what is no address.
+    let all = [rule("all", Policy::Require)];
+    let nobody = family(libc::AF_NETLINK);
+    let found = unsafe { realpeer_rules_find(all.as_ptr(), 1, nobody.as_ptr().cast(), 2) };
+    assert_eq!(found, REALPEER_POLICY_NONE);
+}
+
+#[test]
+fn duplicates_are_named() {
+    let mut rules: Vec<Rule> = Vec::new();
+    for (source, tag) in [("10.0.0.0/8", 12), ("all", 5), ("10.1.2.3/8", 4)] {
+        let mut out = MaybeUninit::<Rule>::uninit();
+        let result = unsafe {
+            realpeer_rule_parse(c(source), source.len(), 1, tag, out.as_mut_ptr(), size_of::<Rule>())
+        };
+        assert_eq!(result, i32::from(tag == 4));
+        rules.push(unsafe { out.assume_init() });
+    }
+    let mut tags = [0; 2];
+    let duplicate = Error::DuplicateSource as i32;
+    assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), 3, tags.as_mut_ptr()) }, duplicate);
+    assert_eq!(tags, [4, 12]);
+    assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), 3, null_mut()) }, duplicate);
+}
+
+#[test]
+fn arrays_are_compared_by_source_and_policy() {
+    let prepared = |list: &[(&str, Policy)]| {
+        let mut rules: Vec<Rule> = list.iter().map(|(source, policy)| rule(source, *policy)).collect();
+        assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), rules.len(), null_mut()) }, 0);
+        rules
+    };
+    let equal = |a: &[Rule], b: &[Rule]| unsafe {
+        realpeer_rules_equal(a.as_ptr(), a.len(), b.as_ptr(), b.len())
+    };
+    use Policy::{Direct, Require};
+    let a = prepared(&[("10.0.0.0/8", Require), ("all", Direct)]);
+    assert_eq!(equal(&a, &prepared(&[("all", Direct), ("10.9.9.9/8", Require)])), 1);
+    assert_eq!(equal(&a, &prepared(&[("all", Require), ("10.0.0.0/8", Require)])), 0);
+    assert_eq!(equal(&a, &prepared(&[("all", Direct), ("10.0.0.0/9", Require)])), 0);
+    assert_eq!(equal(&a, &prepared(&[("all", Direct)])), 0);
+    assert_eq!(equal(&a, &[]), 0);
+    assert_eq!(equal(&[], &[]), 1);
+}
+
+/// `const` may be used by many at once.
+#[test]
+fn concurrently() {
+    let mut rules: Vec<Rule> = (0..=255)
+        .map(|i| rule(&format!("10.{i}.0.0/16"), Policy::ALL[i % 5]))
+        .collect();
+    assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), rules.len(), null_mut()) }, 0);
+    let rules = &rules[..];
+    std::thread::scope(|scope| {
+        for thread in 0..4_u8 {
+            scope.spawn(move || {
+                for i in 0..=255_u8 {
+                    let mut room = Room::new();
+                    let mut len = 512;
+                    let from = address(&format!("10.{i}.{thread}.1"), 1);
+                    let found = unsafe {
+                        assert_eq!(realpeer_address_to_sockaddr(&from, room.of(), &mut len), 0);
+                        realpeer_rules_find(rules.as_ptr(), rules.len(), room.of(), len)
+                    };
+                    assert_eq!(found, Policy::ALL[usize::from(i) % 5] as i32);
+                    assert_eq!(parse(LINE, null(), 0), 1);
+                }
+            });
+        }
+    });
+}
