@@ -130,7 +130,10 @@ impl Site {
     }
 
     fn command(&self, config: &Path) -> Command {
-        let mut command = Command::new(self.which.program());
+        let mut command = match std::env::var_os(VALGRIND) {
+            Some(_) => self.under_valgrind(),
+            None => Command::new(self.which.program()),
+        };
         command
             .arg("-e")
             .arg(self.dir().join("error.log"))
@@ -140,6 +143,15 @@ impl Site {
             .arg(config)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
+        command
+    }
+
+    fn under_valgrind(&self) -> Command {
+        let mut command = Command::new("valgrind");
+        command
+            .arg("--quiet")
+            .arg(format!("--log-file={}/valgrind.%p.log", self.dir().display()))
+            .arg(self.which.program());
         command
     }
 
@@ -173,6 +185,10 @@ impl Site {
         path
     }
 }
+
+/// With this variable set, nginx runs under valgrind, and what that finds in
+/// the module fails a test.
+const VALGRIND: &str = "REALPEER_E2E_VALGRIND";
 
 const LOG: &str = "$remote_addr:$remote_port $realpeer_result $realpeer_policy \
                    $realpeer_proxy_addr:$realpeer_proxy_port $status \"$request\"";
@@ -344,6 +360,8 @@ impl Drop for Nginx {
         let log = self.error_log();
         let found: Vec<_> = log.lines().filter(|line| is_alarming(line)).collect();
         assert!(self.alerts_expected || found.is_empty(), "nginx is alarmed: {found:#?}");
+        let findings = valgrind_findings(self.dir());
+        assert!(findings.is_empty(), "{findings}");
     }
 }
 
@@ -358,6 +376,18 @@ pub(crate) fn is_listening(port: u16) -> bool {
             state == "0A" && local.ends_with(&format!(":{port:04X}"))
         })
     })
+}
+
+/// Every complaint of valgrind that goes through the module.
+fn valgrind_findings(dir: &Path) -> String {
+    let names = fs::read_dir(dir).expect("own folder").filter_map(Result::ok);
+    names
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("valgrind."))
+        .map(|entry| read_lossy(&entry.path()))
+        // A line with nothing but the process id stands between two of them.
+        .flat_map(|log| log.split("== \n").map(str::to_owned).collect::<Vec<_>>())
+        .filter(|finding| finding.contains("realpeer"))
+        .collect()
 }
 
 /// What no test may cause, unless it says so.
