@@ -1,6 +1,7 @@
 //! nginx with a configuration of the test's own, in a folder of its own.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ pub struct Site {
     dir: TempDir,
     ports: Vec<Port>,
     with_module: bool,
+    traced: bool,
     workers: String,
     events: String,
     http: String,
@@ -42,6 +44,7 @@ impl Site {
             dir,
             ports: Vec::new(),
             with_module: true,
+            traced: false,
             workers: "worker_processes 1;".into(),
             events: String::new(),
             http: String::new(),
@@ -87,6 +90,11 @@ impl Site {
         directives.clone_into(&mut self.workers);
     }
 
+    /// Counts its system calls, see [`Nginx::system_calls`].
+    pub fn traced(&mut self) {
+        self.traced = true;
+    }
+
     /// Adds to the `events` block.
     pub fn events(&mut self, directives: &str) {
         self.events.push(' ');
@@ -130,9 +138,12 @@ impl Site {
     }
 
     fn command(&self, config: &Path) -> Command {
-        let mut command = match std::env::var_os(VALGRIND) {
-            Some(_) => self.under_valgrind(),
-            None => Command::new(self.which.program()),
+        let mut command = if self.traced {
+            self.under_strace()
+        } else if std::env::var_os(VALGRIND).is_some() {
+            self.under_valgrind()
+        } else {
+            Command::new(self.which.program())
         };
         command
             .arg("-e")
@@ -143,6 +154,16 @@ impl Site {
             .arg(config)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
+        command
+    }
+
+    /// The tracer stands aside, so that nginx is our own child all the same.
+    fn under_strace(&self) -> Command {
+        let mut command = Command::new("strace");
+        command
+            .args(["-D", "-f", "-qq", "-o"])
+            .arg(self.dir().join(TRACE))
+            .arg(self.which.program());
         command
     }
 
@@ -185,6 +206,8 @@ impl Site {
         path
     }
 }
+
+const TRACE: &str = "strace.log";
 
 /// With this variable set, nginx runs under valgrind, and what that finds in
 /// the module fails a test.
@@ -274,8 +297,18 @@ impl Nginx {
         all.remove(0)
     }
 
-    pub fn pid(&self) -> u32 {
-        self.process.pid()
+    /// What `worker` has asked of the kernel in its life, and how often.
+    pub fn system_calls(&self, worker: u32) -> BTreeMap<String, usize> {
+        let mut calls = BTreeMap::new();
+        // PID NAME(ARGUMENTS) = RESULT
+        for line in self.log(TRACE).lines() {
+            let Some((pid, call)) = line.split_once(char::is_whitespace) else { continue };
+            let Some((name, _)) = call.trim_start().split_once('(') else { continue };
+            if pid == worker.to_string() {
+                *calls.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+        calls
     }
 
     /// The workers that run now, old ones of a reload included.
