@@ -1,6 +1,7 @@
 //! nginx with a configuration of the test's own, in a folder of its own.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ pub struct Site {
     dir: TempDir,
     ports: Vec<Port>,
     with_module: bool,
+    traced: bool,
     workers: String,
     events: String,
     http: String,
@@ -42,6 +44,7 @@ impl Site {
             dir,
             ports: Vec::new(),
             with_module: true,
+            traced: false,
             workers: "worker_processes 1;".into(),
             events: String::new(),
             http: String::new(),
@@ -87,6 +90,11 @@ impl Site {
         directives.clone_into(&mut self.workers);
     }
 
+    /// Counts its system calls, see [`Nginx::system_calls`].
+    pub fn traced(&mut self) {
+        self.traced = true;
+    }
+
     /// Adds to the `events` block.
     pub fn events(&mut self, directives: &str) {
         self.events.push(' ');
@@ -130,7 +138,13 @@ impl Site {
     }
 
     fn command(&self, config: &Path) -> Command {
-        let mut command = Command::new(self.which.program());
+        let mut command = if self.traced {
+            self.under_strace()
+        } else if std::env::var_os(VALGRIND).is_some() {
+            self.under_valgrind()
+        } else {
+            Command::new(self.which.program())
+        };
         command
             .arg("-e")
             .arg(self.dir().join("error.log"))
@@ -140,6 +154,25 @@ impl Site {
             .arg(config)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
+        command
+    }
+
+    /// The tracer stands aside, so that nginx is our own child all the same.
+    fn under_strace(&self) -> Command {
+        let mut command = Command::new("strace");
+        command
+            .args(["-D", "-f", "-qq", "-o"])
+            .arg(self.dir().join(TRACE))
+            .arg(self.which.program());
+        command
+    }
+
+    fn under_valgrind(&self) -> Command {
+        let mut command = Command::new("valgrind");
+        command
+            .arg("--quiet")
+            .arg(format!("--log-file={}/valgrind.%p.log", self.dir().display()))
+            .arg(self.which.program());
         command
     }
 
@@ -173,6 +206,12 @@ impl Site {
         path
     }
 }
+
+const TRACE: &str = "strace.log";
+
+/// With this variable set, nginx runs under valgrind, and what that finds in
+/// the module fails a test.
+const VALGRIND: &str = "REALPEER_E2E_VALGRIND";
 
 const LOG: &str = "$remote_addr:$remote_port $realpeer_result $realpeer_policy \
                    $realpeer_proxy_addr:$realpeer_proxy_port $status \"$request\"";
@@ -258,8 +297,18 @@ impl Nginx {
         all.remove(0)
     }
 
-    pub fn pid(&self) -> u32 {
-        self.process.pid()
+    /// What `worker` has asked of the kernel in its life, and how often.
+    pub fn system_calls(&self, worker: u32) -> BTreeMap<String, usize> {
+        let mut calls = BTreeMap::new();
+        // PID NAME(ARGUMENTS) = RESULT
+        for line in self.log(TRACE).lines() {
+            let Some((pid, call)) = line.split_once(char::is_whitespace) else { continue };
+            let Some((name, _)) = call.trim_start().split_once('(') else { continue };
+            if pid == worker.to_string() {
+                *calls.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+        calls
     }
 
     /// The workers that run now, old ones of a reload included.
@@ -344,6 +393,8 @@ impl Drop for Nginx {
         let log = self.error_log();
         let found: Vec<_> = log.lines().filter(|line| is_alarming(line)).collect();
         assert!(self.alerts_expected || found.is_empty(), "nginx is alarmed: {found:#?}");
+        let findings = valgrind_findings(self.dir());
+        assert!(findings.is_empty(), "{findings}");
     }
 }
 
@@ -358,6 +409,18 @@ pub(crate) fn is_listening(port: u16) -> bool {
             state == "0A" && local.ends_with(&format!(":{port:04X}"))
         })
     })
+}
+
+/// Every complaint of valgrind that goes through the module.
+fn valgrind_findings(dir: &Path) -> String {
+    let names = fs::read_dir(dir).expect("own folder").filter_map(Result::ok);
+    names
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("valgrind."))
+        .map(|entry| read_lossy(&entry.path()))
+        // A line with nothing but the process id stands between two of them.
+        .flat_map(|log| log.split("== \n").map(str::to_owned).collect::<Vec<_>>())
+        .filter(|finding| finding.contains("realpeer"))
+        .collect()
 }
 
 /// What no test may cause, unless it says so.

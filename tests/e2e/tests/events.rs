@@ -39,6 +39,8 @@ on_each_nginx! {
             let mut client = Client::from("127.0.0.3", port);
             client.send_pieces([&b"PRO"[..]]).send("PFIND / HTTP/1.1\r\nHost: a\r\n\r\n");
             assert_eq!(client.response().var("result"), "absent");
+            let mut client = Client::from("127.0.0.3", port);
+            client.send_pieces([&b"PRO"[..]]).finish().must_be_closed();
             assert_eq!(Client::from("127.0.0.2", port).get("/").var("result"), "direct");
             Client::connect(port).send("nonsense").must_be_closed();
             assert_eq!(nginx.refusal().result, "no_header");

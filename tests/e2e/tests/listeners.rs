@@ -4,8 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use realpeer_e2e::{
-    Authority, Client, NATIVE_PAGE, Nginx, PAGE, Site, TlsClient, V2, get_on_unix_socket, location,
-    on_each_nginx, v1,
+    Authority, Client, Ending, NATIVE_PAGE, Nginx, PAGE, Site, TlsClient, V2, get_on_unix_socket,
+    location, on_each_nginx, v1,
 };
 
 const VISITOR: &str = "192.0.2.7:4321";
@@ -298,6 +298,26 @@ on_each_nginx! {
         Client::connect(port).send("GET / HTTP/1.1\r\n\r\n").must_be_closed();
         assert_eq!(nginx.refusal().result, "no_header");
         assert_eq!(visit(port), "192.0.2.7");
+    }
+
+    fn listeners_of_stream_are_not_ours(which) {
+        // Debian's stream is a module of its own.
+        if which == realpeer_e2e::Which::Debian {
+            return;
+        }
+        let mut site = Site::new(which);
+        let (http, stream) = (site.port(), site.port());
+        site.main(&format!(
+            "worker_processes 1; stream {{ server {{ listen 127.0.0.1:{stream};
+                                                     return $remote_addr; }} }}"
+        ));
+        site.http(format!(
+            "realpeer require all; server {{ listen 127.0.0.1:{http}; {PAGE} }}"
+        ));
+        let nginx = site.start();
+        assert_eq!(Client::connect(stream).ending(), Ending::Answered(b"127.0.0.1".to_vec()));
+        assert_eq!(visit(http), "192.0.2.7");
+        assert_eq!(nginx.refusals(), []);
     }
 
     /// The old way to ask for TLS, which 1.25.1 took away.

@@ -243,14 +243,29 @@ on_each_nginx! {
     }
 
     fn an_optional_header_cut_off_by_the_end_is_truncated(which) {
-        let mut site = Site::new(which);
-        let port = site.port();
-        site.http(format!(
-            "realpeer optional all; server {{ listen 127.0.0.1:{port}; {PAGE} }}"
-        ));
-        let nginx = site.start();
-        Client::connect(port).send("PROXY TCP4 192.0.2.7 ").finish().must_be_closed();
-        assert_eq!(nginx.refusal().result, "truncated");
+        for ssl in ["", "ssl"] {
+            let authority = Authority::new();
+            let mut site = Site::new(which);
+            let port = site.port();
+            let certificate = site.certificate(&authority);
+            site.http(format!(
+                "server {{ listen 127.0.0.1:{port} {ssl}; {certificate} realpeer optional all;
+                           realpeer_timeout 600s; client_header_timeout 600s; {PAGE} }}"
+            ));
+            let nginx = site.start();
+            Client::connect(port).send("PROXY TCP4 192.0.2.7 ").finish().must_be_closed();
+            assert_eq!(nginx.new_refusals()[0].result, "truncated");
+            // May have been going to be a request: nginx gets it, and the end.
+            for pause in [false, true] {
+                let mut client = Client::connect(port);
+                client.send("PRO");
+                if pause {
+                    client.wait_until_read();
+                }
+                client.finish().must_be_closed();
+                assert_eq!(nginx.new_refusals(), []);
+            }
+        }
     }
 
     /// A request that begins like a header is none: all that differs is late.
