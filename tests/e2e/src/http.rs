@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use crate::page::Vars;
+
 /// One answer.
 #[derive(Debug, Clone)]
 pub struct Response {
@@ -73,12 +75,11 @@ impl Response {
     /// A line `name=value` of the body, as the pages of these tests have them.
     #[track_caller]
     pub fn var(&self, name: &str) -> String {
-        self.text()
-            .lines()
-            .filter_map(|line| line.split_once('='))
-            .find(|(have, _)| *have == name)
-            .unwrap_or_else(|| panic!("no {name} in status {} {:?}", self.status, self.text()))
-            .1
-            .to_owned()
+        assert!(self.status < 400, "status {} {:?}", self.status, self.text());
+        self.vars().var(name)
+    }
+
+    pub fn vars(&self) -> Vars {
+        Vars::new(&self.body)
     }
 }

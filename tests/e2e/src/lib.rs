@@ -2,7 +2,8 @@
 //!
 //! A test is written once and runs on both nginx versions, see
 //! [`on_each_nginx`]. It makes a [`Site`], claims ports, says what goes into
-//! the `http` block, starts it, and sends bytes with a [`Client`]:
+//! the `http`, `stream` or `mail` block, starts it, and sends bytes with a
+//! [`Client`]:
 //!
 //! ```ignore
 //! on_each_nginx! {
@@ -20,48 +21,63 @@
 //! }
 //! ```
 //!
+//! What is the same before every kind of server is written for a [`Front`],
+//! which has one behind it.
+//!
 //! Everything a test starts is stopped when its guard is dropped, and a test
 //! that leaves an alert in nginx's log fails. Waiting is always for a
 //! condition ([`wait_until`]), bounded by [`PATIENCE`], which is generous: a
 //! loaded machine must not fail a test.
 
+mod auth_http;
 mod certificates;
 mod check;
 mod client;
 mod curl;
+mod dialogue;
 mod fastcgi;
+mod front;
 mod h2;
 mod haproxy;
 mod header;
 mod http;
 mod instruments;
 mod log;
+mod mail_backend;
 mod nginx;
 mod page;
 mod port;
 mod process;
 mod site;
+mod subsystem;
 mod tls;
 mod upstream;
+mod vocabulary;
 mod wait;
 mod which;
 
+pub use auth_http::AuthHttp;
 pub use certificates::{Authority, Certificate};
 pub use check::Check;
 pub use client::{Client, Ending, get_on_unix_socket};
 pub use curl::Curl;
+pub use dialogue::Dialogue;
 pub use fastcgi::FastCgi;
+pub use front::{Front, Kind, Seen};
 pub use h2::{h2_bodies, h2_requests};
 pub use haproxy::HaProxy;
 pub use header::{V2, aws_header, ssl_value, v1};
 pub use http::Response;
 pub use log::Refusal;
+pub use mail_backend::{MailBackend, MailProtocol};
 pub use nginx::Nginx;
-pub use page::{NATIVE_PAGE, PAGE, location};
+pub use page::{NATIVE_PAGE, PAGE, STREAM_PAGE, Vars, location, stream_return};
 pub use port::Port;
 pub use site::Site;
+pub use subsystem::Subsystem;
 pub use tls::TlsClient;
 pub use upstream::{Request, Upstream};
+pub use vocabulary::{Refused, Valid, bad_headers, nameless_headers, valid_headers};
 pub use wait::{PATIENCE, wait_until};
 pub use which::Which;
 

@@ -19,6 +19,8 @@ use crate::wait::wait_until;
 #[derive(Debug)]
 pub struct Nginx {
     process: Guard,
+    /// The master of another binary, while it runs beside the old one.
+    newer: Option<Guard>,
     site: Site,
     alerts_expected: bool,
     refusals_seen: Cell<usize>,
@@ -27,8 +29,18 @@ pub struct Nginx {
 impl Nginx {
     #[track_caller]
     pub(crate) fn new(command: Command, site: Site) -> Self {
-        let process = Guard::spawn("nginx", command);
-        let mut nginx = Self { process, site, alerts_expected: false, refusals_seen: Cell::new(0) };
+        let process = if site.is_daemon() {
+            start_daemon(command, site.dir())
+        } else {
+            Guard::spawn("nginx", command)
+        };
+        let mut nginx = Self {
+            process,
+            newer: None,
+            site,
+            alerts_expected: false,
+            refusals_seen: Cell::new(0),
+        };
         nginx.wait_until_ready();
         nginx
     }
@@ -131,9 +143,31 @@ impl Nginx {
     }
 
     /// Asks it to end as `nginx -s quit` does, and does not wait.
-    pub fn begin_quit(&self) {
+    pub fn begin_quit(&mut self) {
         self.process.signal(Signal::QUIT);
         self.wait_for_error("gracefully shutting down");
+    }
+
+    /// Has it start another master, of the same program, that listens on the
+    /// same sockets, and returns when that has workers.
+    pub fn start_new_binary(&mut self) {
+        let old = self.process.pid();
+        self.process.signal(Signal::USR2);
+        let new = wait_until("a new master", || pid_in(self.dir()).filter(|pid| *pid != old));
+        let newer = Guard::adopt("new nginx", new);
+        wait_until("workers of the new master", || (!newer.children().is_empty()).then_some(()));
+        self.newer = Some(newer);
+    }
+
+    /// The workers of the master that was started last.
+    pub fn new_workers(&self) -> Vec<u32> {
+        self.newer.as_ref().map(Guard::children).unwrap_or_default()
+    }
+
+    /// Waits for the end of the old master, which was asked to quit.
+    pub fn wait_for_old_binary(&mut self) {
+        self.process.wait();
+        self.process = self.newer.take().expect("a new binary");
     }
 
     /// Ends it as `nginx -s quit` does: connections finish first, and a worker
@@ -167,9 +201,11 @@ impl Nginx {
 impl Drop for Nginx {
     fn drop(&mut self) {
         self.process.stop();
+        self.newer = None;
         if std::thread::panicking() {
             eprintln!("--- error log\n{}", tail(&self.error_log()));
-            eprintln!("--- access log\n{}\n---", tail(&self.access_log()));
+            eprintln!("--- access log\n{}", tail(&self.access_log()));
+            eprintln!("--- stream log\n{}\n---", tail(&self.log("stream.log")));
             return;
         }
         let log = self.error_log();
@@ -178,6 +214,21 @@ impl Drop for Nginx {
         let findings = instruments::valgrind_findings(self.dir());
         assert!(findings.is_empty(), "{findings}");
     }
+}
+
+/// nginx parts from who started it, and leaves its process id in a file.
+#[track_caller]
+fn start_daemon(mut command: Command, dir: &Path) -> Guard {
+    Guard::take_orphans();
+    let status = command.status().expect("nginx can be started");
+    assert!(status.success(), "nginx did not start: {status}");
+    let pid = wait_until("the process id of nginx", || pid_in(dir));
+    Guard::adopt("nginx", pid)
+}
+
+/// The master's process id as nginx writes it down.
+fn pid_in(dir: &Path) -> Option<u32> {
+    read_lossy(&dir.join("nginx.pid")).trim().parse().ok()
 }
 
 /// Whether a TCP socket of this machine listens on `port`, found without

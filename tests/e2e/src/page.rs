@@ -21,7 +21,26 @@ pub const PAGE: &str = concat!(
     "\"; }"
 );
 
-/// The same with nginx's own variables only, for servers without the module.
+/// What a stream server answers, and closes: the same, where there is one.
+pub const STREAM_PAGE: &str = concat!(
+    "return \"",
+    "pid=$pid\n",
+    "protocol=$protocol\n",
+    "remote_addr=$remote_addr\n",
+    "remote_port=$remote_port\n",
+    "result=$realpeer_result\n",
+    "policy=$realpeer_policy\n",
+    "version=$realpeer_version\n",
+    "addr=$realpeer_addr\n",
+    "port=$realpeer_port\n",
+    "server_addr=$realpeer_server_addr\n",
+    "server_port=$realpeer_server_port\n",
+    "proxy_addr=$realpeer_proxy_addr\n",
+    "proxy_port=$realpeer_proxy_port\n",
+    "\";"
+);
+
+/// PAGE with nginx's own variables only, for servers without the module.
 pub const NATIVE_PAGE: &str = concat!(
     "location / { default_type text/plain; return 200 \"",
     "pid=$pid\n",
@@ -38,4 +57,33 @@ pub const NATIVE_PAGE: &str = concat!(
 pub fn location(path: &str, variables: &[&str]) -> String {
     let lines: String = variables.iter().map(|name| format!("{name}=${name}\n")).collect();
     format!("location {path} {{ default_type text/plain; return 200 \"{lines}\"; }}\n")
+}
+
+/// `return` of a stream server that answers with the given nginx variables.
+pub fn stream_return(variables: &[&str]) -> String {
+    let lines: String = variables.iter().map(|name| format!("{name}=${name}\n")).collect();
+    format!("return \"{lines}\";")
+}
+
+/// What such a page says, one `name=value` a line.
+#[derive(Debug, Clone)]
+pub struct Vars {
+    text: String,
+}
+
+impl Vars {
+    pub fn new(bytes: &[u8]) -> Self {
+        Self { text: String::from_utf8_lossy(bytes).into_owned() }
+    }
+
+    #[track_caller]
+    pub fn var(&self, name: &str) -> String {
+        self.text
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .find(|(have, _)| *have == name)
+            .unwrap_or_else(|| panic!("no {name} in {:?}", self.text))
+            .1
+            .to_owned()
+    }
 }

@@ -1,20 +1,33 @@
 //! Child processes that end with the test that started them.
 
 use std::io;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
+use rustix::process::{
+    Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper,
+    set_parent_process_death_signal, waitpid,
+};
 
 use crate::wait::{PATIENCE, wait_until};
 
-/// A child that is asked to end, and then made to, when this is dropped.
+/// A process that is asked to end, and then made to, when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    child: Child,
+    process: Process,
     name: &'static str,
+}
+
+#[derive(Debug)]
+enum Process {
+    Child(Child),
+    /// One whose parent has ended or is going to, and left it to us.
+    Adopted {
+        pid: Pid,
+        ended: Option<ExitStatus>,
+    },
 }
 
 impl Guard {
@@ -29,29 +42,56 @@ impl Guard {
         }
         let child =
             command.spawn().unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
-        Self { child, name }
+        Self { process: Process::Child(child), name }
+    }
+
+    /// Has processes whose parents end become our own children, who are waited
+    /// for by [`adopt`](Self::adopt).
+    pub(crate) fn take_orphans() {
+        set_child_subreaper(Some(getpid())).expect("Linux");
+    }
+
+    pub(crate) fn adopt(name: &'static str, pid: u32) -> Self {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
+        Self { process: Process::Adopted { pid, ended: None }, name }
+    }
+
+    fn raw_pid(&self) -> Pid {
+        match &self.process {
+            Process::Child(child) => Pid::from_child(child),
+            Process::Adopted { pid, .. } => *pid,
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.raw_pid().as_raw_nonzero().get().unsigned_abs()
     }
 
-    pub(crate) fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child);
-        // One that is gone already has ended, which is what was wanted.
-        let _ = kill_process(pid, signal);
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        // The id of one that has ended may be somebody else's.
+        if self.ended().is_none() {
+            let _ = kill_process(self.raw_pid(), signal);
+        }
     }
 
     /// Some(status) once it has ended by itself.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("a child can be waited for")
+        match &mut self.process {
+            Process::Child(child) => child.try_wait().expect("a child can be waited for"),
+            Process::Adopted { pid, ended } => {
+                if ended.is_none() {
+                    // An error: its parent lives, and so it is not ours yet.
+                    let waited = waitpid(Some(*pid), WaitOptions::NOHANG).unwrap_or_default();
+                    *ended = waited.map(|(_, status)| ExitStatus::from_raw(status.as_raw()));
+                }
+                *ended
+            }
+        }
     }
 
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let name = self.name;
-        wait_until(&format!("the end of {name}"), || {
-            self.child.try_wait().expect("a child can be waited for")
-        })
+        wait_until(&format!("the end of {name}"), || self.ended())
     }
 
     /// Asks it to end, and makes it when it does not.
@@ -71,8 +111,8 @@ impl Guard {
                         let _ = kill_process(pid, Signal::KILL);
                     }
                 }
-                let _ = self.child.kill();
-                let _ = self.child.wait();
+                self.signal(Signal::KILL);
+                self.wait();
                 return;
             }
             std::thread::sleep(Duration::from_millis(2));

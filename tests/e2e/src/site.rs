@@ -13,6 +13,7 @@ use crate::check::Check;
 use crate::instruments;
 use crate::nginx::Nginx;
 use crate::port::Port;
+use crate::subsystem::Subsystem;
 use crate::which::Which;
 
 /// An nginx to be: ports and a folder first, then the configuration, which
@@ -23,10 +24,14 @@ pub struct Site {
     dir: TempDir,
     ports: Vec<Port>,
     with_module: bool,
+    modules: Option<Vec<PathBuf>>,
     traced: bool,
+    daemon: bool,
     workers: String,
     events: String,
     http: String,
+    stream: String,
+    mail: String,
 }
 
 impl Site {
@@ -41,10 +46,14 @@ impl Site {
             dir,
             ports: Vec::new(),
             with_module: true,
+            modules: None,
             traced: false,
+            daemon: false,
             workers: "worker_processes 1;".into(),
             events: String::new(),
             http: String::new(),
+            stream: String::new(),
+            mail: String::new(),
         }
     }
 
@@ -100,14 +109,46 @@ impl Site {
 
     /// Adds to the `http` block.
     pub fn http(&mut self, directives: impl AsRef<str>) {
-        self.http.push_str(directives.as_ref());
-        self.http.push('\n');
+        self.block(Subsystem::Http, directives);
+    }
+
+    /// Adds to the `stream` block.
+    pub fn stream(&mut self, directives: impl AsRef<str>) {
+        self.block(Subsystem::Stream, directives);
+    }
+
+    /// Adds to the `mail` block.
+    pub fn mail(&mut self, directives: impl AsRef<str>) {
+        self.block(Subsystem::Mail, directives);
+    }
+
+    /// Adds to one of the blocks.
+    pub fn block(&mut self, subsystem: Subsystem, directives: impl AsRef<str>) {
+        let block = self.block_mut(subsystem);
+        block.push_str(directives.as_ref());
+        block.push('\n');
     }
 
     /// The `http` block anew, for a reload.
     pub fn replace_http(&mut self, directives: impl AsRef<str>) {
-        self.http.clear();
+        self.clear(Subsystem::Http);
         self.http(directives);
+    }
+
+    /// Empties a block, to be written anew for a reload.
+    pub fn clear(&mut self, subsystem: Subsystem) {
+        self.block_mut(subsystem).clear();
+    }
+
+    /// Loads these instead of what the blocks in use need, in this order.
+    pub fn load_modules(&mut self, modules: impl IntoIterator<Item = PathBuf>) {
+        self.modules = Some(modules.into_iter().collect());
+    }
+
+    /// Runs on its own rather than as our child, without which nginx takes no
+    /// new binary.
+    pub fn daemon(&mut self) {
+        self.daemon = true;
     }
 
     /// Starts it, and returns when every listener listens.
@@ -157,13 +198,18 @@ impl Site {
         !self.workers.contains("master_process off")
     }
 
+    pub(crate) fn is_daemon(&self) -> bool {
+        self.daemon
+    }
+
     pub(crate) fn write_config(&self) -> PathBuf {
         let dir = self.dir().display();
-        let module = if self.with_module {
-            format!("load_module {};", self.which.module().display())
-        } else {
-            String::new()
-        };
+        let daemon = if self.daemon { "on" } else { "off" };
+        let modules: String = self
+            .modules()
+            .iter()
+            .map(|module| format!("load_module {}; ", module.display()))
+            .collect();
         let workers = &self.workers;
         let user = user_directive();
         let events = if self.events.contains("worker_connections") {
@@ -171,26 +217,76 @@ impl Site {
         } else {
             format!("worker_connections 512; {}", self.events)
         };
-        let log = if self.with_module { LOG } else { NATIVE_LOG };
-        let http = &self.http;
+        let blocks: String = self.used().map(|subsystem| self.block_text(subsystem)).collect();
         // The test's own part starts on a fixed line, so that a line number in
         // a message can be told from it: see Check.
         let config = format!(
-            "daemon off; pid {dir}/nginx.pid; error_log {dir}/error.log info; {user} {module} \
-             {workers} events {{ {events} }} http {{ log_format e2e '{log}'; \
-             access_log {dir}/access.log e2e; client_body_temp_path {dir}/body; \
-             proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/fastcgi; \
-             uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;\n{http}}}\n"
+            "daemon {daemon}; pid {dir}/nginx.pid; lock_file {dir}/lock; \
+             error_log {dir}/error.log info; {user} {modules}{workers} \
+             events {{ {events} }} {blocks}"
         );
         let path = self.dir().join("nginx.conf");
         fs::write(&path, config).expect("own folder");
         path
+    }
+
+    /// The blocks with something in them; http if there is none.
+    fn used(&self) -> impl Iterator<Item = Subsystem> {
+        let idle = self.stream.is_empty() && self.mail.is_empty();
+        Subsystem::ALL.into_iter().filter(move |subsystem| match subsystem {
+            Subsystem::Http => idle || !self.http.is_empty(),
+            Subsystem::Stream => !self.stream.is_empty(),
+            Subsystem::Mail => !self.mail.is_empty(),
+        })
+    }
+
+    /// nginx's own module of a subsystem stands before ours, which needs it.
+    fn modules(&self) -> Vec<PathBuf> {
+        if let Some(modules) = &self.modules {
+            return modules.clone();
+        }
+        let ours = |subsystem| self.with_module.then(|| self.which.module(subsystem));
+        self.used()
+            .flat_map(|subsystem| [self.which.native_module(subsystem), ours(subsystem)])
+            .flatten()
+            .collect()
+    }
+
+    fn block_text(&self, subsystem: Subsystem) -> String {
+        let dir = self.dir().display();
+        let (log, stream_log) =
+            if self.with_module { (LOG, STREAM_LOG) } else { (NATIVE_LOG, NATIVE_STREAM_LOG) };
+        match subsystem {
+            Subsystem::Http => format!(
+                "http {{ log_format e2e '{log}'; access_log {dir}/access.log e2e; \
+                 client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; \
+                 fastcgi_temp_path {dir}/fastcgi; uwsgi_temp_path {dir}/uwsgi; \
+                 scgi_temp_path {dir}/scgi;\n{}}}\n",
+                self.http
+            ),
+            Subsystem::Stream => format!(
+                "stream {{ log_format e2e '{stream_log}'; access_log {dir}/stream.log e2e;\n{}}}\n",
+                self.stream
+            ),
+            Subsystem::Mail => format!("mail {{\n{}}}\n", self.mail),
+        }
+    }
+
+    fn block_mut(&mut self, subsystem: Subsystem) -> &mut String {
+        match subsystem {
+            Subsystem::Http => &mut self.http,
+            Subsystem::Stream => &mut self.stream,
+            Subsystem::Mail => &mut self.mail,
+        }
     }
 }
 
 const LOG: &str = "$remote_addr:$remote_port $realpeer_result $realpeer_policy \
                    $realpeer_proxy_addr:$realpeer_proxy_port $status \"$request\"";
 const NATIVE_LOG: &str = "$remote_addr:$remote_port $status \"$request\"";
+const STREAM_LOG: &str = "$remote_addr:$remote_port $realpeer_result $realpeer_policy \
+                          $realpeer_proxy_addr:$realpeer_proxy_port $status";
+const NATIVE_STREAM_LOG: &str = "$remote_addr:$remote_port $status";
 
 /// A root nginx hands its workers to another user; the group of that user has
 /// another name on Debian than elsewhere.

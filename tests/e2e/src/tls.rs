@@ -44,6 +44,16 @@ impl TlsClient {
         Self { stream: StreamOwned::new(tls, stream) }
     }
 
+    /// The bytes a handshake begins with.
+    pub fn first_record(trusted: &Authority) -> Vec<u8> {
+        let server = ServerName::try_from("localhost").expect("a name");
+        let config = builder(trusted).with_no_client_auth();
+        let mut tls = ClientConnection::new(Arc::new(config), server).expect("a configuration");
+        let mut bytes = Vec::new();
+        tls.write_tls(&mut bytes).expect("memory");
+        bytes
+    }
+
     #[track_caller]
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.stream.write_all(bytes.as_ref()).expect("a server that reads");
@@ -62,12 +72,34 @@ impl TlsClient {
         self.send(request(path)).response()
     }
 
+    /// Shakes hands and reads until the server closes.
+    #[track_caller]
+    pub fn ending(&mut self) -> Ending {
+        read_to_end(&mut self.stream)
+    }
+
     /// Sends the first record of the handshake and reads what comes back as
     /// it is, be it TLS or not.
     pub fn raw_ending_after_hello(mut self) -> Ending {
         // A server that has closed already is found out by reading.
         let _ = self.stream.conn.write_tls(&mut self.stream.sock);
         read_to_end(&mut self.stream.sock.stream)
+    }
+}
+
+impl Read for TlsClient {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(bytes)
+    }
+}
+
+impl Write for TlsClient {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::process::must_exist;
+use crate::subsystem::Subsystem;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
@@ -23,14 +24,25 @@ impl Which {
     }
 
     /// The module that was built for this version.
-    pub fn module(self) -> PathBuf {
+    pub fn module(self, subsystem: Subsystem) -> PathBuf {
         let (folder, how) = match self {
             Self::Debian => ("build/nginx-1.22.1", "make nginx"),
             Self::Built => ("build/nginx-1.28.3", "make nginx-src"),
         };
-        let path = root().join(folder).join("ngx_http_realpeer_module.so");
+        let path = root().join(folder).join(format!("ngx_{}_realpeer_module.so", subsystem.name()));
         must_exist(&path, how);
         path
+    }
+
+    /// nginx's own module, where the subsystem is not in the program itself.
+    pub fn native_module(self, subsystem: Subsystem) -> Option<PathBuf> {
+        if self == Self::Built || subsystem == Subsystem::Http {
+            return None;
+        }
+        let file = format!("ngx_{}_module.so", subsystem.name());
+        let path = Path::new("/usr/lib/nginx/modules").join(file);
+        must_exist(&path, "tools/setup");
+        Some(path)
     }
 
     /// `listen` for HTTP/2, which 1.25.1 moved into a directive of its own.

@@ -1,11 +1,9 @@
-//! One word for each thing that can become of a connection, on plain HTTP and
-//! on TLS. DESIGN: the vocabulary of results.
-
-use std::net::SocketAddr;
+//! One word for each thing that can become of a connection, before every kind
+//! of server. DESIGN: the vocabulary of results.
 
 use realpeer_e2e::{
-    Authority, Client, Nginx, PAGE, Refusal, Response, Site, TlsClient, V2, Which, on_each_nginx,
-    ssl_value, v1,
+    Client, Front, Kind, Nginx, Refusal, Seen, Site, V2, Which, bad_headers, nameless_headers,
+    on_each_nginx, v1, valid_headers,
 };
 
 const VISITOR: &str = "192.0.2.7:4321";
@@ -14,8 +12,8 @@ const LISTENER: &str = "198.51.100.1:443";
 /// Listeners that differ in what they allow.
 struct Servers {
     nginx: Nginx,
-    /// None on plain HTTP.
-    authority: Option<Authority>,
+    front: Front,
+    workers: Vec<u32>,
     ordinary: u16,
     hasty: u16,
     only_v1: u16,
@@ -25,42 +23,38 @@ struct Servers {
 }
 
 impl Servers {
-    fn start(which: Which, tls: bool) -> Self {
-        let authority = Authority::new();
+    fn start(which: Which, kind: Kind) -> Self {
+        let front = Front::new(kind);
         let mut site = Site::new(which);
-        let [ordinary, hasty, only_v1, only_v2, address_wanted, others_only] =
-            [(); 6].map(|()| site.port());
-        let ssl = if tls { "ssl" } else { "" };
-        let certificate = if tls { site.certificate(&authority) } else { String::new() };
-        site.http(format!(
-            "{certificate} realpeer require all; realpeer_timeout 30s;
-             server {{ listen 127.0.0.1:{ordinary} {ssl}; {PAGE} }}
-             server {{ listen 127.0.0.1:{hasty} {ssl}; realpeer_timeout 300ms; {PAGE} }}
-             server {{ listen 127.0.0.1:{only_v1} {ssl}; realpeer_versions 1; {PAGE} }}
-             server {{ listen 127.0.0.1:{only_v2} {ssl}; realpeer_versions 2; {PAGE} }}
-             server {{ listen 127.0.0.1:{address_wanted} {ssl}; realpeer_no_address refuse; {PAGE} }}
-             server {{ listen 127.0.0.1:{others_only} {ssl}; realpeer require 127.0.0.9; {PAGE} }}"
-        ));
+        let [ordinary, hasty, only_v1, only_v2, address_wanted, others_only] = [
+            "realpeer require all; realpeer_timeout 30s;",
+            "realpeer require all; realpeer_timeout 300ms;",
+            "realpeer require all; realpeer_versions 1;",
+            "realpeer require all; realpeer_versions 2;",
+            "realpeer require all; realpeer_no_address refuse;",
+            "realpeer require 127.0.0.9;",
+        ]
+        .map(|directives| front.add_port(&mut site, directives));
         let nginx = site.start();
-        let authority = tls.then_some(authority);
-        Self { nginx, authority, ordinary, hasty, only_v1, only_v2, address_wanted, others_only }
+        let workers = nginx.workers();
+        Self {
+            nginx,
+            front,
+            workers,
+            ordinary,
+            hasty,
+            only_v1,
+            only_v2,
+            address_wanted,
+            others_only,
+        }
     }
 
-    /// What a client gets that sends `header` and then asks properly.
-    fn page(&self, port: u16, header: &[u8]) -> (Response, SocketAddr) {
-        let mut client = Client::connect(port);
-        let own = client.local();
-        client.send(header);
-        let answer = match &self.authority {
-            Some(authority) => TlsClient::over(client, authority).get("/"),
-            None => client.get("/"),
-        };
-        assert_eq!(answer.status, 200);
-        (answer, own)
-    }
-
-    fn worker(&self) -> String {
-        self.page(self.ordinary, &v1(VISITOR, LISTENER)).0.var("pid")
+    /// The server still serves, and by the same process.
+    fn must_live(&self, name: &str) {
+        let seen = self.front.visit(self.ordinary, &v1(VISITOR, LISTENER));
+        assert_eq!(seen.client, "192.0.2.7", "{name}");
+        assert_eq!(self.nginx.workers(), self.workers, "{name}: the worker has died");
     }
 
     /// Sends `bytes`, which must be refused with `result`, and whatever comes
@@ -85,77 +79,12 @@ impl Servers {
     }
 }
 
-struct Case {
-    result: &'static str,
-    name: &'static str,
-    bytes: Vec<u8>,
-}
-
-fn case(result: &'static str, name: &'static str, bytes: impl AsRef<[u8]>) -> Case {
-    Case { result, name, bytes: bytes.as_ref().to_vec() }
-}
-
-fn visitor() -> V2 {
-    V2::proxy(VISITOR, LISTENER)
-}
-
-/// Headers that the ordinary listener refuses at once. Each is whole, so that
-/// it is not the want of more bytes that gets it refused.
-fn bad_headers() -> Vec<Case> {
-    let addresses = [192, 0, 2, 7, 198, 51, 100, 1, 16, 225, 1, 187];
-    let mut bad_sum = visitor().checksum().build();
-    let last = bad_sum.len() - 1;
-    bad_sum[last] ^= 1;
-    let mut swapped_sum = visitor().checksum().build();
-    swapped_sum[last - 3..].reverse();
-    vec![
-        case("no_header", "a request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
-        case("no_header", "a TLS record", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
-        case("no_header", "lower case", "proxy TCP4 192.0.2.7 198.51.100.1 4321 443\r\n"),
-        case("no_header", "a v2 signature off by one", b"\r\n\r\n\0\r\nQUIT\r\x21\x11\0\x0c"),
-        case("bad_v1", "PROXYX", "PROXYX TCP4 192.0.2.7 198.51.100.1 4321 443\r\n"),
-        case("bad_v1", "octal", "PROXY TCP4 010.0.0.1 198.51.100.1 4321 443\r\n"),
-        case("bad_v1", "a port too high", "PROXY TCP4 192.0.2.7 198.51.100.1 65536 443\r\n"),
-        case("bad_v1", "a port and more", "PROXY TCP4 192.0.2.7 198.51.100.1 80abc 443\r\n"),
-        case("bad_v1", "IPv6 in TCP4", "PROXY TCP4 2001:db8::1 2001:db8::2 4321 443\r\n"),
-        case("bad_v1", "LF alone", "PROXY TCP4 192.0.2.7 198.51.100.1 4321 443\n"),
-        case("bad_v1", "UDP4", "PROXY UDP4 192.0.2.7 198.51.100.1 4321 443\r\n"),
-        case("bad_v1", "108 bytes", format!("PROXY UNKNOWN {}\r\n", "x".repeat(92))),
-        case("bad_version", "version 1 in v2", visitor().command(0x11).build()),
-        case("bad_version", "version 3", visitor().command(0x31).build()),
-        case("bad_command", "command 2", visitor().command(0x22).build()),
-        case("bad_command", "command 15", visitor().command(0x2F).build()),
-        case("bad_family", "transport 3", visitor().family(0x13).build()),
-        case("bad_family", "family 4", visitor().family(0x41).build()),
-        case("short_address", "no address", V2::raw(0x21, 0x11, &[]).build()),
-        case("short_address", "11 bytes", V2::raw(0x21, 0x11, &addresses[..11]).build()),
-        case("short_address", "IPv4 as IPv6", V2::raw(0x21, 0x21, &addresses).build()),
-        case("short_address", "a short path", V2::raw(0x21, 0x31, &[b'x'; 215]).build()),
-        case("bad_tlv", "stray bytes", visitor().bytes(&[4, 0]).build()),
-        case("bad_tlv", "an overrun", visitor().bytes(&[4, 0, 2, 0]).build()),
-        case("bad_tlv", "a long unique id", visitor().tlv(0x05, [b'x'; 129]).build()),
-        case("bad_tlv", "a short SSL TLV", visitor().tlv(0x20, [1, 0, 0, 0]).build()),
-        case(
-            "bad_tlv",
-            "an overrun in SSL",
-            visitor().tlv(0x20, [&ssl_value(1, 0, &[])[..], &[0x21, 0, 9, b'T']].concat()).build(),
-        ),
-        case("bad_tlv", "a checksum of 3 bytes", visitor().tlv(0x03, [0; 3]).build()),
-        case("bad_tlv", "two checksums", visitor().checksum().tlv(0x03, [0; 4]).build()),
-        case("bad_checksum", "one bit", bad_sum),
-        case("bad_checksum", "byte order", swapped_sum),
-        case("bad_checksum", "of a LOCAL", V2::local().tlv(0x03, *b"4321").build()),
-        case("too_long", "4,097 bytes", visitor().padded_to(4097).build()),
-    ]
-}
-
-fn bad_headers_close_the_connection(which: Which, tls: bool) {
-    let mut servers = Servers::start(which, tls);
-    let worker = servers.worker();
+fn bad_headers_close_the_connection(which: Which, kind: Kind) {
+    let mut servers = Servers::start(which, kind);
+    servers.must_live("at first");
     for bad in bad_headers() {
-        // A request behind it, which must not be looked at.
-        let mut bytes = bad.bytes.clone();
-        bytes.extend(b"GET /behind HTTP/1.1\r\nHost: a\r\n\r\n");
+        // Words behind it, which must not be looked at.
+        let bytes = [&bad.bytes, kind.words().as_bytes()].concat();
         let refusal = servers.must_refuse(servers.ordinary, &bytes, false, bad.result);
         let first = refusal.first_bytes.unwrap_or_else(|| panic!("{}: no bytes", bad.name));
         let begins = bad.bytes[..5]
@@ -166,23 +95,21 @@ fn bad_headers_close_the_connection(which: Which, tls: bool) {
             })
             .collect::<String>();
         assert!(first.starts_with(&begins), "{}: {first}", bad.name);
-        assert_eq!(servers.worker(), worker, "{}: the worker has died", bad.name);
+        servers.must_live(bad.name);
     }
     assert_eq!(servers.nginx.new_refusals(), []);
-    // One page in front and one after each, and nothing else.
+    // One visit in front and one after each, and nothing else.
     servers.nginx.quit();
-    let served = servers.nginx.access_log();
-    assert_eq!(served.lines().count(), 1 + bad_headers().len(), "{served}");
-    assert!(!served.contains("/behind"), "{served}");
+    assert_eq!(servers.front.served(&servers.nginx), 1 + bad_headers().len());
 }
 
-fn everything_else_that_refuses(which: Which, tls: bool) {
-    let servers = Servers::start(which, tls);
-    let worker = servers.worker();
+fn everything_else_refuses(which: Which, kind: Kind) {
+    let servers = Servers::start(which, kind);
     let whole = v1(VISITOR, LISTENER);
+    let v2 = V2::proxy(VISITOR, LISTENER).build();
     let refuse = |port, bytes: &[u8], end, result: &str| {
         let refusal = servers.must_refuse(port, bytes, end, result);
-        assert_eq!(servers.worker(), worker, "{result}: the worker has died");
+        servers.must_live(result);
         refusal.first_bytes
     };
 
@@ -190,7 +117,6 @@ fn everything_else_that_refuses(which: Which, tls: bool) {
     // Not a byte is read, so none can be told.
     assert_eq!(refuse(servers.others_only, &whole, false, "untrusted"), None);
     assert!(refuse(servers.only_v2, &whole, false, "version_disallowed").is_some());
-    let v2 = visitor().build();
     assert!(refuse(servers.only_v1, &v2, false, "version_disallowed").is_some());
 
     assert_eq!(
@@ -209,122 +135,112 @@ fn everything_else_that_refuses(which: Which, tls: bool) {
     }
 }
 
-/// Valid headers that name no TCP address.
-fn nameless_headers() -> Vec<Vec<u8>> {
-    vec![
-        b"PROXY UNKNOWN\r\n".to_vec(),
-        b"PROXY UNKNOWN 192.0.2.7 198.51.100.1 4321 443\r\n".to_vec(),
-        V2::raw(0x21, 0x00, &[]).build(),
-        V2::raw(0x21, 0x01, &[]).checksum().build(),
-        // A datagram's address is not that of a TCP peer.
-        visitor().family(0x12).build(),
-        visitor().family(0x10).build(),
-        V2::raw(0x21, 0x31, &[b'/'; 216]).build(),
-    ]
-}
-
-fn valid_headers_are_accepted(which: Which, tls: bool) {
-    let servers = Servers::start(which, tls);
-    let seen = |header: &[u8]| {
-        let (answer, own) = servers.page(servers.ordinary, header);
-        assert_eq!(answer.var("proxy_addr"), own.ip().to_string());
-        assert_eq!(answer.var("proxy_port"), own.port().to_string());
-        let address = format!("{} {}", answer.var("remote_addr"), answer.var("remote_port"));
-        let is_own = address == format!("{} {}", own.ip(), own.port());
-        let header = format!("{} {}", answer.var("addr"), answer.var("port"));
-        let server = format!("{} {}", answer.var("server_addr"), answer.var("server_port"));
-        let result = format!("{} {}", answer.var("result"), answer.var("version"));
-        (if is_own { "own".into() } else { address }, header, server, result)
-    };
-    let strings = |a: &str, b: &str, c: &str, d: &str| (a.into(), b.into(), c.into(), d.into());
-
-    let named =
-        |version: &str| strings("192.0.2.7 4321", "192.0.2.7 4321", "198.51.100.1 443", version);
-    assert_eq!(seen(&v1(VISITOR, LISTENER)), named("proxy 1"));
-    assert_eq!(seen(&visitor().build()), named("proxy 2"));
-    assert_eq!(seen(&visitor().checksum().build()), named("proxy 2"));
-    // The text is always made from the binary address.
-    assert_eq!(
-        seen(b"PROXY TCP6 2001:0DB8:0:0:0:0:0:7 2001:db8::0001 4321 443\r\n"),
-        strings("2001:db8::7 4321", "2001:db8::7 4321", "2001:db8::1 443", "proxy 1")
-    );
-    assert_eq!(
-        seen(&V2::proxy("[2001:db8::7]:4321", "[2001:db8::1]:443").build()),
-        strings("2001:db8::7 4321", "2001:db8::7 4321", "2001:db8::1 443", "proxy 2")
-    );
-    // So that logs and access lists know one form.
-    let mapped = "[::ffff:192.0.2.7]:4321";
-    let mapped_listener = "[::ffff:198.51.100.1]:443";
-    assert_eq!(seen(&V2::proxy(mapped, mapped_listener).build()), named("proxy 2"));
-    assert_eq!(seen(&v1(mapped, mapped_listener)), named("proxy 1"));
-    // Port 0 is a port, though nginx's own variable does not show it.
-    assert_eq!(
-        seen(&v1("192.0.2.7:0", "198.51.100.1:0")),
-        strings("192.0.2.7 ", "192.0.2.7 0", "198.51.100.1 0", "proxy 1")
-    );
-
-    let own = |result: &str| strings("own", " ", " ", result);
-    let addresses = [192, 0, 2, 7, 198, 51, 100, 1, 16, 225, 1, 187];
-    assert_eq!(seen(&V2::local().build()), own("local 2"));
-    assert_eq!(seen(&V2::local().checksum().padded_to(100).build()), own("local 2"));
-    assert_eq!(seen(&V2::raw(0x20, 0x11, &addresses).build()), own("local 2"));
-    // The family of a LOCAL is ignored, even one that there is not.
-    assert_eq!(seen(&V2::raw(0x20, 0xFF, &addresses).build()), own("local 2"));
-    for nameless in nameless_headers() {
-        let (address, _, _, result) = seen(&nameless);
-        assert_eq!(address, "own");
-        assert!(result.starts_with("no_address "), "{result}");
+fn valid_headers_are_accepted(which: Which, kind: Kind) {
+    let servers = Servers::start(which, kind);
+    for (number, valid) in valid_headers().into_iter().enumerate() {
+        let seen = servers.front.visit(servers.ordinary, &valid.bytes);
+        let own = format!("{} {}", seen.peer.ip(), seen.peer.port());
+        let remote = valid.remote.as_ref().unwrap_or(&own);
+        let (address, _) = remote.split_once(' ').expect("an address and a port");
+        assert_eq!(seen.client, address, "header {number}");
+        if seen.vars.is_some() {
+            assert_eq!(pair(&seen, "remote_addr", "remote_port"), *remote, "header {number}");
+            assert_eq!(pair(&seen, "result", "version"), valid.result, "header {number}");
+            assert_eq!(pair(&seen, "addr", "port"), valid.client, "header {number}");
+            assert_eq!(pair(&seen, "server_addr", "server_port"), valid.server, "header {number}");
+            assert_eq!(pair(&seen, "proxy_addr", "proxy_port"), own, "header {number}");
+        }
     }
     assert_eq!(servers.nginx.refusals(), []);
 }
 
+fn pair(seen: &Seen, first: &str, second: &str) -> String {
+    let [first, second] = [first, second].map(|name| seen.var(name).expect("variables"));
+    format!("{first} {second}")
+}
+
+/// A balancer's check of layer 4 ends with a reset, before or after its
+/// header; neither may disturb anything or fill the error log.
+fn resets_are_quiet(which: Which, kind: Kind) {
+    let servers = Servers::start(which, kind);
+    for bytes in [&b""[..], b"PROXY TCP4 1", &v1(VISITOR, LISTENER)] {
+        let mut client = Client::connect(servers.ordinary);
+        client.send(bytes);
+        client.reset();
+    }
+    servers.must_live("after the resets");
+    let loud: Vec<_> = servers
+        .nginx
+        .refusals()
+        .into_iter()
+        .filter(|refusal| refusal.level == "error" && refusal.result != "truncated")
+        .collect();
+    assert_eq!(loud, []);
+}
+
 on_each_nginx! {
     fn bad_headers_close_the_connection_before_http(which) {
-        bad_headers_close_the_connection(which, false);
+        bad_headers_close_the_connection(which, Kind::Http);
     }
 
-    fn bad_headers_close_the_connection_before_tls(which) {
-        bad_headers_close_the_connection(which, true);
+    fn bad_headers_close_the_connection_before_https(which) {
+        bad_headers_close_the_connection(which, Kind::Https);
+    }
+
+    fn bad_headers_close_the_connection_before_stream(which) {
+        bad_headers_close_the_connection(which, Kind::Stream);
+    }
+
+    fn bad_headers_close_the_connection_before_stream_with_tls(which) {
+        bad_headers_close_the_connection(which, Kind::StreamTls);
+    }
+
+    fn bad_headers_close_the_connection_before_mail(which) {
+        bad_headers_close_the_connection(which, Kind::Mail);
+    }
+
+    fn bad_headers_close_the_connection_before_mail_with_tls(which) {
+        bad_headers_close_the_connection(which, Kind::MailTls);
     }
 
     fn everything_else_that_refuses_a_connection_to_http(which) {
-        everything_else_that_refuses(which, false);
+        everything_else_refuses(which, Kind::Http);
     }
 
-    fn everything_else_that_refuses_a_connection_to_tls(which) {
-        everything_else_that_refuses(which, true);
+    fn everything_else_that_refuses_a_connection_to_https(which) {
+        everything_else_refuses(which, Kind::Https);
     }
 
-    fn valid_headers_are_accepted_on_http(which) {
-        valid_headers_are_accepted(which, false);
+    fn everything_else_that_refuses_a_connection_to_stream(which) {
+        everything_else_refuses(which, Kind::Stream);
     }
 
-    fn valid_headers_are_accepted_on_tls(which) {
-        valid_headers_are_accepted(which, true);
+    fn everything_else_that_refuses_a_connection_to_stream_with_tls(which) {
+        everything_else_refuses(which, Kind::StreamTls);
     }
 
-    /// A balancer's check of layer 4 ends with a reset, before or after its
-    /// header; neither may disturb anything or fill the error log.
-    fn resets_are_quiet(which) {
-        let servers = Servers::start(which, false);
-        let worker = servers.worker();
-        for bytes in [&b""[..], b"PROXY TCP4 1", &v1(VISITOR, LISTENER)] {
-            let mut client = Client::connect(servers.ordinary);
-            client.send(bytes);
-            client.reset();
+    fn everything_else_that_refuses_a_connection_to_mail(which) {
+        everything_else_refuses(which, Kind::Mail);
+    }
+
+    fn everything_else_that_refuses_a_connection_to_mail_with_tls(which) {
+        everything_else_refuses(which, Kind::MailTls);
+    }
+
+    fn valid_headers_are_accepted_by_every_kind_of_server(which) {
+        for kind in Kind::ALL {
+            valid_headers_are_accepted(which, kind);
         }
-        assert_eq!(servers.worker(), worker);
-        let loud: Vec<_> = servers
-            .nginx
-            .refusals()
-            .into_iter()
-            .filter(|refusal| refusal.level == "error" && refusal.result != "truncated")
-            .collect();
-        assert_eq!(loud, []);
+    }
+
+    fn resets_are_quiet_before_every_kind_of_server(which) {
+        for kind in Kind::ALL {
+            resets_are_quiet(which, kind);
+        }
     }
 
     fn what_comes_from_a_sender_cannot_break_the_log_line(which) {
-        let servers = Servers::start(which, false);
+        let servers = Servers::start(which, Kind::Http);
         let nasty = b"\"\\ \r\n[emerg] 1#1: *1 realpeer: refused proxy (x), peer: 1\n\x1b[2J\xff";
         let refusal = servers.must_refuse(servers.ordinary, nasty, false, "no_header");
         let first = refusal.first_bytes.expect("bytes");

@@ -1,0 +1,148 @@
+//! `pass` hands a connection of stream to another listener of the same nginx,
+//! which may have a policy of its own. From nginx 1.25.5 on.
+//!
+//! What happens is this. The listener that accepted the connection applies its
+//! policy; from then on its client is the peer, as if it had connected itself.
+//! The listener that the connection is passed to applies its own policy to
+//! that peer: its rules are asked about the client, not about the balancer,
+//! and a header that it requires is a second one. Who passes connections on
+//! gives a policy to one of the two listeners only.
+//!
+//! What a header said is known to the module that read it: a request that came
+//! this way has the client's address and nginx's own $proxy_protocol_addr, and
+//! its $realpeer_ variables speak of the policy of its own listener, if any.
+//!
+//! Where stream has ended TLS, no header can stand in front of it any more,
+//! and the second policy is not applied.
+
+use realpeer_e2e::{
+    Authority, Client, PAGE, STREAM_PAGE, Site, TlsClient, Which, location, on_each_nginx, v1,
+};
+
+const VISITOR: &str = "192.0.2.7:4321";
+const SECOND: &str = "203.0.113.9:999";
+const LISTENER: &str = "198.51.100.1:443";
+
+on_each_nginx! {
+    fn the_listener_behind_sees_the_client(which) {
+        if which == Which::Debian {
+            return;
+        }
+        let mut site = Site::new(which);
+        let (front, http, stream) = (site.port(), site.port(), site.port());
+        let to_stream = site.port();
+        site.stream(format!(
+            "server {{ listen 127.0.0.1:{front}; realpeer require 127.0.0.1;
+                       pass 127.0.0.1:{http}; }}
+             server {{ listen 127.0.0.1:{to_stream}; realpeer require 127.0.0.1;
+                       pass 127.0.0.1:{stream}; }}
+             server {{ listen 127.0.0.1:{stream}; {STREAM_PAGE} }}"
+        ));
+        let page = location("/", &["remote_addr", "remote_port", "proxy_protocol_addr"]);
+        site.http(format!("server {{ listen 127.0.0.1:{http}; {page} }}"));
+        let nginx = site.start();
+        let header = v1(VISITOR, LISTENER);
+        let mut apart = Client::connect(front);
+        apart.send_pieces([&header[..7], &header[7..]]);
+        let mut fused = Client::connect(front);
+        fused.send([&header[..], b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"].concat());
+        for (client, asked) in [(&mut apart, false), (&mut fused, true)] {
+            let answer = if asked { client.response() } else { client.get("/") };
+            assert_eq!(answer.var("remote_addr"), "192.0.2.7");
+            assert_eq!(answer.var("proxy_protocol_addr"), "192.0.2.7");
+            // And the connection stays open for more.
+            assert_eq!(client.get("/").var("remote_port"), "4321");
+        }
+        Client::connect(front).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").must_be_closed();
+        assert_eq!(nginx.refusal().listener, format!("127.0.0.1:{front}"));
+
+        let page = Client::connect(to_stream).send(&header).ending();
+        let realpeer_e2e::Ending::Answered(page) = page else { panic!("no page") };
+        let page = String::from_utf8(page).expect("text");
+        assert!(page.contains("remote_addr=192.0.2.7\n"), "{page}");
+    }
+
+    fn a_second_policy_is_asked_about_the_client(which) {
+        if which == Which::Debian {
+            return;
+        }
+        let mut site = Site::new(which);
+        let (plain, passed) = (site.port(), site.port());
+        let (clients, balancers) = (site.port(), site.port());
+        let to_balancers = site.port();
+        site.stream(format!(
+            "server {{ listen 127.0.0.1:{plain}; pass 127.0.0.1:{balancers}; }}
+             server {{ listen 127.0.0.1:{passed}; realpeer require 127.0.0.1;
+                       pass 127.0.0.1:{clients}; }}
+             server {{ listen 127.0.0.1:{to_balancers}; realpeer require 127.0.0.1;
+                       pass 127.0.0.1:{balancers}; }}"
+        ));
+        site.http(format!(
+            "server {{ listen 127.0.0.1:{clients}; realpeer require 192.0.2.7; {PAGE} }}
+             server {{ listen 127.0.0.1:{balancers}; realpeer require 127.0.0.1; {PAGE} }}"
+        ));
+        let nginx = site.start();
+        let header = v1(VISITOR, LISTENER);
+
+        // Passed on before anybody looked: the one policy there is.
+        let answer = Client::connect(plain).send(&header).get("/");
+        assert_eq!(answer.var("remote_addr"), "192.0.2.7");
+        assert_eq!(answer.var("result"), "proxy");
+
+        // Two policies, two headers; the last one counts.
+        let mut client = Client::connect(passed);
+        client.send(&header).send(v1(SECOND, LISTENER));
+        let answer = client.get("/");
+        assert_eq!(answer.var("remote_addr"), "203.0.113.9");
+        assert_eq!(answer.var("proxy_addr"), "192.0.2.7");
+        assert_eq!(answer.var("proxy_port"), "4321");
+
+        // Two policies, one header.
+        let mut client = Client::connect(passed);
+        client.send(&header).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").must_be_closed();
+        let refusal = nginx.new_refusals().pop().expect("a refusal");
+        assert_eq!(refusal.result, "no_header");
+        assert_eq!(refusal.peer, "192.0.2.7:4321");
+        assert_eq!(refusal.listener, format!("127.0.0.1:{clients}"));
+
+        // The second trusts the balancer, but the client is who comes.
+        let mut client = Client::connect(to_balancers);
+        client.send(&header).send(v1(SECOND, LISTENER)).must_be_closed();
+        let refusal = nginx.new_refusals().pop().expect("a refusal");
+        assert_eq!(refusal.result, "untrusted");
+        assert_eq!(refusal.peer, "192.0.2.7:4321");
+    }
+
+    fn behind_tls_that_stream_has_ended_there_is_no_second_policy(which) {
+        if which == Which::Debian {
+            return;
+        }
+        let authority = Authority::new();
+        let mut site = Site::new(which);
+        let (front, no_policy, http) = (site.port(), site.port(), site.port());
+        let certificate = site.certificate(&authority);
+        site.stream(format!(
+            "{certificate}
+             server {{ listen 127.0.0.1:{front} ssl; realpeer require 127.0.0.1;
+                       pass 127.0.0.1:{http}; }}
+             server {{ listen 127.0.0.1:{no_policy} ssl; pass 127.0.0.1:{http}; }}"
+        ));
+        site.http(format!(
+            "server {{ listen 127.0.0.1:{http}; realpeer require 127.0.0.9; {PAGE} }}"
+        ));
+        let nginx = site.start();
+        let header = v1(VISITOR, LISTENER);
+        let mut tls = TlsClient::fused(Client::connect(front), &authority, &header);
+        for _ in 0..2 {
+            let answer = tls.get("/");
+            assert_eq!(answer.var("remote_addr"), "192.0.2.7");
+            assert_eq!(answer.var("scheme"), "http");
+        }
+        // Without a policy in front there is none at all: the listener in
+        // front is the one that needs it.
+        let answer = TlsClient::over(Client::connect(no_policy), &authority).get("/");
+        assert_eq!(answer.var("remote_addr"), "127.0.0.1");
+        assert_eq!(answer.var("result"), "");
+        assert_eq!(nginx.refusals(), []);
+    }
+}
