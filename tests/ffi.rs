@@ -1,10 +1,12 @@
 //! The C functions called as C calls them: with NULL, with wrong sizes, with
 //! numbers that are no enumerator. What they compute is in the other tests.
 #![cfg(feature = "ffi")]
-#![allow(missing_docs, unsafe_code, unreachable_pub)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
-#![allow(clippy::undocumented_unsafe_blocks)] // all are calls with what stands beside them
+#![allow(missing_docs, unreachable_pub, unsafe_code)]
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::std_instead_of_core)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::cast_possible_truncation)]
+// Every call stands beside what it is called with.
+#![allow(clippy::undocumented_unsafe_blocks)]
 
 use std::ffi::{CStr, c_char};
 use std::fs;
@@ -62,7 +64,18 @@ fn parse(data: &[u8], settings: *const realpeer_settings, settings_size: usize) 
 
 fn decide(policy: i32, event: i32) -> i32 {
     let mut out: realpeer_decision = unsafe { zeroed() };
-    unsafe { realpeer_decide(policy, null(), 0, LINE.as_ptr(), LINE.len(), event, &mut out, size_of_val(&out)) }
+    unsafe {
+        realpeer_decide(
+            policy,
+            null(),
+            0,
+            LINE.as_ptr(),
+            LINE.len(),
+            event,
+            &mut out,
+            size_of_val(&out),
+        )
+    }
 }
 
 fn rule(source: &str, policy: Policy) -> Rule {
@@ -311,17 +324,36 @@ fn a_struct_that_is_not_aligned() {
 fn nothing_is_written_without_success() {
     for data in [&b"PROXY TCP4 "[..], b"GET / HTTP/1.1", b""] {
         let mut room = Room::new();
-        let result = unsafe { realpeer_parse(data.as_ptr(), data.len(), null(), 0, room.of(), 300) };
+        let result =
+            unsafe { realpeer_parse(data.as_ptr(), data.len(), null(), 0, room.of(), 300) };
         assert!(result <= 0 && room.is_untouched_from(0));
     }
     let mut room = Room::new();
     let n = size_of::<Rule>();
-    assert_eq!(unsafe { realpeer_rule_parse(c("x"), 1, 1, 0, room.of(), n) }, Error::BadSource as i32);
-    assert_eq!(unsafe { realpeer_rule_parse(c("::/129"), 6, 1, 0, room.of(), n) }, Error::BadPrefix as i32);
-    assert_eq!(unsafe { realpeer_rule_parse(c("\u{e9}"), 2, 1, 0, room.of(), n) }, Error::BadSource as i32);
-    assert_eq!(unsafe { realpeer_rule_parse(c("\u{e9}"), 1, 1, 0, room.of(), n) }, Error::BadSource as i32);
-    assert_eq!(unsafe { realpeer_rule_parse(c("all"), 3, 0, 0, room.of(), n) }, Error::BadPolicy as i32);
-    assert_eq!(unsafe { realpeer_rule_parse(c("all"), 3, 6, 0, room.of(), n) }, Error::BadPolicy as i32);
+    assert_eq!(
+        unsafe { realpeer_rule_parse(c("x"), 1, 1, 0, room.of(), n) },
+        Error::BadSource as i32
+    );
+    assert_eq!(
+        unsafe { realpeer_rule_parse(c("::/129"), 6, 1, 0, room.of(), n) },
+        Error::BadPrefix as i32
+    );
+    assert_eq!(
+        unsafe { realpeer_rule_parse(c("\u{e9}"), 2, 1, 0, room.of(), n) },
+        Error::BadSource as i32
+    );
+    assert_eq!(
+        unsafe { realpeer_rule_parse(c("\u{e9}"), 1, 1, 0, room.of(), n) },
+        Error::BadSource as i32
+    );
+    assert_eq!(
+        unsafe { realpeer_rule_parse(c("all"), 3, 0, 0, room.of(), n) },
+        Error::BadPolicy as i32
+    );
+    assert_eq!(
+        unsafe { realpeer_rule_parse(c("all"), 3, 6, 0, room.of(), n) },
+        Error::BadPolicy as i32
+    );
     assert!(room.is_untouched_from(0));
 
     let mut rules = [rule("all", Policy::Require)];
@@ -396,7 +428,8 @@ fn numbers_that_are_no_enumerators() {
     let tlvs = [1, 0, 2, b'h', b'2', 0x20, 0, 5, 3, 0, 0, 0, 0];
     let mut out = [0 as c_char; 64];
     for write in [realpeer_tlv_text, realpeer_tlv_hex] {
-        let mut call = |field| unsafe { write(tlvs.as_ptr(), tlvs.len(), field, out.as_mut_ptr(), 64) };
+        let mut call =
+            |field| unsafe { write(tlvs.as_ptr(), tlvs.len(), field, out.as_mut_ptr(), 64) };
         assert!(call(1) > 0);
         for field in [-1, 0x300, 0x201, 0x2ff, 0x400, 0x10001, i32::MIN, i32::MAX, INVALID] {
             assert_eq!(call(field), INVALID, "field {field:#x}");
@@ -421,7 +454,8 @@ fn iteration_stops_where_it_should() {
     let mut tlv = realpeer_tlv { value: null(), length: 0, kind: 0, reserved: [9; 3] };
     let mut position = 0;
     let mut next = |position: &mut usize| unsafe {
-        let result = realpeer_tlv_next(tlvs.as_ptr(), tlvs.len(), position, &mut tlv, size_of_val(&tlv));
+        let result =
+            realpeer_tlv_next(tlvs.as_ptr(), tlvs.len(), position, &mut tlv, size_of_val(&tlv));
         (result, tlv)
     };
     let (result, first) = next(&mut position);
@@ -604,14 +638,24 @@ fn duplicates_are_named() {
     for (source, tag) in [("10.0.0.0/8", 12), ("all", 5), ("10.1.2.3/8", 4)] {
         let mut out = MaybeUninit::<Rule>::uninit();
         let result = unsafe {
-            realpeer_rule_parse(c(source), source.len(), 1, tag, out.as_mut_ptr(), size_of::<Rule>())
+            realpeer_rule_parse(
+                c(source),
+                source.len(),
+                1,
+                tag,
+                out.as_mut_ptr(),
+                size_of::<Rule>(),
+            )
         };
         assert_eq!(result, i32::from(tag == 4));
         rules.push(unsafe { out.assume_init() });
     }
     let mut tags = [0; 2];
     let duplicate = Error::DuplicateSource as i32;
-    assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), 3, tags.as_mut_ptr()) }, duplicate);
+    assert_eq!(
+        unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), 3, tags.as_mut_ptr()) },
+        duplicate
+    );
     assert_eq!(tags, [4, 12]);
     assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), 3, null_mut()) }, duplicate);
 }
@@ -619,8 +663,12 @@ fn duplicates_are_named() {
 #[test]
 fn arrays_are_compared_by_source_and_policy() {
     let prepared = |list: &[(&str, Policy)]| {
-        let mut rules: Vec<Rule> = list.iter().map(|(source, policy)| rule(source, *policy)).collect();
-        assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), rules.len(), null_mut()) }, 0);
+        let mut rules: Vec<Rule> =
+            list.iter().map(|(source, policy)| rule(source, *policy)).collect();
+        assert_eq!(
+            unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), rules.len(), null_mut()) },
+            0
+        );
         rules
     };
     let equal = |a: &[Rule], b: &[Rule]| unsafe {
@@ -639,9 +687,8 @@ fn arrays_are_compared_by_source_and_policy() {
 /// `const` may be used by many at once.
 #[test]
 fn concurrently() {
-    let mut rules: Vec<Rule> = (0..=255)
-        .map(|i| rule(&format!("10.{i}.0.0/16"), Policy::ALL[i % 5]))
-        .collect();
+    let mut rules: Vec<Rule> =
+        (0..=255).map(|i| rule(&format!("10.{i}.0.0/16"), Policy::ALL[i % 5])).collect();
     assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), rules.len(), null_mut()) }, 0);
     let rules = &rules[..];
     std::thread::scope(|scope| {
