@@ -60,18 +60,28 @@ on_each_nginx! {
                 let certificate = site.certificate(&authority);
                 site.events(&format!("use {method};"));
                 site.http(certificate);
-                site.http(server(port, ssl, "realpeer_timeout 1s;"));
+                site.http(server(port, ssl, "realpeer_timeout 1s; client_header_timeout 200ms;"));
                 let nginx = site.start();
                 let before = nginx.worker_ticks();
-                let mut waiting: Vec<_> = [&b"PROXY TCP4 1"[..], b"\r\n\r\n\0\r\nQUIT\n\x21\x11", b"P"]
-                    .into_iter()
-                    .map(|bytes| {
-                        let mut client = Client::connect(port);
-                        client.send(bytes);
-                        client
-                    })
-                    .collect();
-                waiting.iter_mut().for_each(Client::must_be_closed);
+                // The latter may become something else than a header, so
+                // that in front of TLS they have to stay where they are.
+                let mut waiting: Vec<_> = [
+                    ("127.0.0.1", &b"PROXY TCP4 1"[..]),
+                    ("127.0.0.1", b"\r\n\r\n\0\r\nQUIT\n\x21\x11"),
+                    ("127.0.0.1", b"P"),
+                    ("127.0.0.3", b"PRO"),
+                    ("127.0.0.3", b"\r\n\r\n"),
+                ]
+                .into_iter()
+                .map(|(source, bytes)| {
+                    let mut client = Client::from(source, port);
+                    client.send(bytes);
+                    client
+                })
+                .collect();
+                for client in &mut waiting {
+                    client.ending();
+                }
                 let used = nginx.worker_ticks() - before;
                 // A worker that spins uses all of the second it waits: 100
                 // ticks, or less on a machine that has other things to do.
