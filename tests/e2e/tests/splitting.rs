@@ -133,11 +133,15 @@ on_each_nginx! {
         let mut client = Client::connect(port);
         client.send_pieces(header.chunks(1448));
         assert_eq!(client.get("/").var("remote_addr"), "192.0.2.7");
-        // The longest there can be, fused with a request.
-        let longest = V2::proxy(VISITOR, LISTENER).padded_to(65_551).build();
-        let whole = [&longest[..], b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
-        let mut client = Client::connect(port);
-        assert_eq!(client.send(whole).response().var("remote_addr"), "192.0.2.7");
+        // Where 16 bits overflow, up to the longest there can be, with a request.
+        for total in [65_535, 65_536, 65_537, 65_551] {
+            for (header, result) in [(V2::proxy(VISITOR, LISTENER), "proxy"), (V2::local(), "local")] {
+                let header = header.padded_to(total).build();
+                let whole = [&header[..], b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+                let answer = Client::connect(port).send(whole).response();
+                assert_eq!(answer.var("result"), result, "{total} bytes");
+            }
+        }
     }
 
     fn a_huge_header_is_accepted_in_front_of_tls(which) {
@@ -148,6 +152,26 @@ on_each_nginx! {
         client.send_pieces(huge_header().chunks(1448));
         let mut tls = TlsClient::over(client, &authority);
         assert_eq!(tls.get("/").var("remote_addr"), "192.0.2.7");
+    }
+
+    /// Dovecot, httpd and others: just around what they had room for.
+    fn headers_around_the_sizes_of_buffers_are_accepted(which) {
+        let (_nginx, port) = server(which, "");
+        let (_tls_nginx, tls_port, authority) = tls_server(which, "");
+        let sizes = [107, 108, 232, 233, 512, 1023, 1024, 1025, 2047, 2048, 2049, 4095];
+        for total in sizes {
+            let header = V2::proxy(VISITOR, LISTENER).checksum().padded_to(total).build();
+            let whole = [&header[..], b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+            let answer = Client::connect(port).send(whole).response();
+            assert_eq!(answer.var("remote_addr"), "192.0.2.7", "{total} bytes");
+            let answer = TlsClient::fused(Client::connect(tls_port), &authority, &header).get("/");
+            assert_eq!(answer.var("remote_addr"), "192.0.2.7", "{total} bytes");
+        }
+        for total in [16 + 216 + 3, 16 + 217 + 3, 1000] {
+            let header = V2::raw(0x21, 0x31, &[b'/'; 216]).padded_to(total).build();
+            let answer = Client::connect(port).send(header).get("/");
+            assert_eq!(answer.var("result"), "no_address", "{total} bytes");
+        }
     }
 
     fn the_default_limit_is_4096_bytes(which) {
