@@ -1,4 +1,4 @@
-//! Builds `tests/c/api.c` as C99 and as C++11, with all warnings of every compiler
+//! Builds `tests/c` as C99 and as C++11, with all warnings of every compiler
 //! there is, against the shared and the static library, and runs it on the
 //! vectors.
 //!
@@ -85,7 +85,7 @@ fn build(root: &Path) -> PathBuf {
     target.join("release")
 }
 
-/// The vectors as `api.c` reads them.
+/// The vectors as `vectors.c` reads them.
 fn lines() -> String {
     let mut lines = String::new();
     for vector in vectors() {
@@ -145,7 +145,7 @@ fn as_c_and_as_cpp_with_both_libraries() {
     let folder = &folder.0;
     libraries(folder);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let source = root.join("tests/c/api.c");
+    let sources = ["tests/c/api.c", "tests/c/vectors.c"].map(|source| root.join(source));
     let lines = lines();
     let vectors = lines.lines().count();
 
@@ -167,7 +167,7 @@ fn as_c_and_as_cpp_with_both_libraries() {
             run(Command::new(compiler)
                 .args([standard, "-O1", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror"])
                 .args(["-Wshadow", "-Wundef", "-x", language])
-                .arg(&source)
+                .args(&sources)
                 .args(["-x", "none", "-I"])
                 .arg(root.join("include"))
                 // No library but the C library: the static one needs no other.
