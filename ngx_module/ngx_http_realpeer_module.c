@@ -348,7 +348,7 @@ static ngx_uint_t
 ngx_http_realpeer_is_http(ngx_cycle_t *cycle, ngx_http_core_main_conf_t *cmcf,
     ngx_listening_t *ls)
 {
-    ngx_uint_t             i, p, a;
+    ngx_uint_t             i, p, a, last;
     ngx_listening_t       *other;
     ngx_http_conf_addr_t  *addr;
     ngx_http_conf_port_t  *port;
@@ -384,7 +384,14 @@ ngx_http_realpeer_is_http(ngx_cycle_t *cycle, ngx_http_core_main_conf_t *cmcf,
         }
 
         addr = port[p].addrs.elts;
-        for (a = 0; a < port[p].addrs.nelts; a++) {
+        last = port[p].addrs.nelts - 1;
+
+        for (a = 0; a <= last; a++) {
+
+            if (addr[last].opt.wildcard && !addr[a].opt.bind) {
+                /* served by the socket of "*" */
+                continue;
+            }
 
             if (ngx_cmp_sockaddr(addr[a].opt.sockaddr, addr[a].opt.socklen,
                                  ls->sockaddr, ls->socklen, 1)
@@ -421,7 +428,7 @@ ngx_http_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
 #if (NGX_HAVE_INET6)
     ngx_http_in6_addr_t      *in6;
 #endif
-#if (NGX_HTTP_SSL && NGX_REALPEER_SSL_ON)
+#if (NGX_REALPEER_SSL_ON && NGX_HTTP_SSL)
     ngx_http_ssl_srv_conf_t  *sscf;
 #endif
 
@@ -444,14 +451,19 @@ ngx_http_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
     addr->conf = ngx_http_realpeer_server_conf(conf->default_server);
     addr->native = conf->proxy_protocol;
 
-    /* OpenSSL reads the descriptor itself */
+    /*
+     * OpenSSL reads the descriptor itself.  Whether this module was built with
+     * TLS says nothing about the server it is loaded into.
+     */
 
-#if (NGX_HTTP_SSL)
     addr->exact = conf->ssl;
 
 #if (NGX_REALPEER_SSL_ON)
+#if (NGX_HTTP_SSL)
     sscf = conf->default_server->ctx->srv_conf[ngx_http_ssl_module.ctx_index];
     addr->exact |= sscf->enable == 1;
+#else
+    addr->exact = 1;
 #endif
 #endif
 

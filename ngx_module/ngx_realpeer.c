@@ -22,6 +22,13 @@
 #define NGX_REALPEER_RECHECK     100
 
 
+/*
+ * Whether a server counts its connections follows from how that was built, and
+ * not from how this module was: the two may differ, and the counter be missing.
+ */
+extern ngx_atomic_t  *ngx_stat_active __attribute__((weak));
+
+
 static void ngx_realpeer_cleanup(void *data);
 
 static void ngx_realpeer_start(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
@@ -785,9 +792,9 @@ ngx_realpeer_close(ngx_connection_t *c)
 {
     ngx_pool_t  *pool;
 
-#if (NGX_STAT_STUB)
-    (void) ngx_atomic_fetch_add(ngx_stat_active, -1);
-#endif
+    if (&ngx_stat_active != NULL) {
+        (void) ngx_atomic_fetch_add(ngx_stat_active, -1);
+    }
 
     pool = c->pool;
     c->destroyed = 1;
