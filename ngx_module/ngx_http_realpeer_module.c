@@ -33,7 +33,6 @@ static void *ngx_http_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
     ngx_realpeer_addr_t *addr);
 static ngx_realpeer_conf_t *ngx_http_realpeer_server_conf(
     ngx_http_core_srv_conf_t *cscf);
-static void ngx_http_realpeer_init_connection(ngx_connection_t *c);
 
 
 static ngx_command_t  ngx_http_realpeer_commands[] = {
@@ -84,7 +83,7 @@ ngx_module_t  ngx_http_realpeer_module = {
 
 static ngx_core_module_t  ngx_http_realpeer_core_module_ctx = {
     ngx_string("http_realpeer_core"),
-    ngx_realpeer_create_main_conf,
+    NULL,
     ngx_http_realpeer_init_conf
 };
 
@@ -213,11 +212,8 @@ ngx_http_realpeer_set_value(ngx_http_variable_value_t *v, ngx_int_t rc,
 static char *
 ngx_http_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
 {
-    ngx_realpeer_main_conf_t *rmcf = conf;
-
     ngx_uint_t                  i;
     ngx_listening_t            *ls;
-    ngx_http_port_t            *port;
     ngx_http_core_main_conf_t  *cmcf;
 
     cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
@@ -235,22 +231,14 @@ ngx_http_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
     ls = cycle->listening.elts;
     for (i = 0; i < cycle->listening.nelts; i++) {
 
-        if (!ngx_http_realpeer_is_http(cycle, cmcf, &ls[i])) {
-            continue;
-        }
-
-        port = ls[i].servers;
-
-        if (ngx_realpeer_wrap(cycle, rmcf, &ls[i], port->naddrs,
-                              ngx_http_realpeer_get_addr,
-                              ngx_http_realpeer_init_connection)
-            != NGX_OK)
+        if (ngx_http_realpeer_is_http(cycle, cmcf, &ls[i])
+            && ngx_realpeer_wrap(cycle, &ls[i], ngx_http_realpeer_get_addr,
+                                 ngx_realpeer_init_connection)
+               != NGX_OK)
         {
             return NGX_CONF_ERROR;
         }
     }
-
-    ngx_realpeer_wrapped(rmcf);
 
     return NGX_CONF_OK;
 }
@@ -357,7 +345,7 @@ ngx_http_realpeer_is_http(ngx_cycle_t *cycle, ngx_http_core_main_conf_t *cmcf,
         return 1;
     }
 
-    if (ls->handler == ngx_http_realpeer_init_connection
+    if (ls->handler == ngx_realpeer_init_connection
         || ls->type != SOCK_STREAM)
     {
         return 0;
@@ -367,7 +355,7 @@ ngx_http_realpeer_is_http(ngx_cycle_t *cycle, ngx_http_core_main_conf_t *cmcf,
     for (i = 0; i < cycle->listening.nelts; i++) {
 
         if ((other[i].handler == ngx_http_init_connection
-             || other[i].handler == ngx_http_realpeer_init_connection)
+             || other[i].handler == ngx_realpeer_init_connection)
             && ngx_cmp_sockaddr(other[i].sockaddr, other[i].socklen,
                                 ls->sockaddr, ls->socklen, 1)
                == NGX_OK)
@@ -475,16 +463,4 @@ static ngx_realpeer_conf_t *
 ngx_http_realpeer_server_conf(ngx_http_core_srv_conf_t *cscf)
 {
     return cscf->ctx->srv_conf[ngx_http_realpeer_module.ctx_index];
-}
-
-
-static void
-ngx_http_realpeer_init_connection(ngx_connection_t *c)
-{
-    ngx_realpeer_main_conf_t  *rmcf;
-
-    rmcf = (ngx_realpeer_main_conf_t *)
-               ngx_get_conf(ngx_cycle->conf_ctx, ngx_http_realpeer_core_module);
-
-    ngx_realpeer_init_connection(c, rmcf);
 }
