@@ -171,7 +171,9 @@ ngx_realpeer_find_addr(ngx_connection_t *c, ngx_realpeer_port_t *port)
     }
 
     for (i = 0; i < port->naddrs - 1; i++) {
-        if (ngx_realpeer_same_ip(c->local_sockaddr, port->policies[i].sockaddr)) {
+        if (ngx_realpeer_same_ip(c->local_sockaddr,
+                                 port->policies[i].sockaddr))
+        {
             break;
         }
     }
