@@ -29,7 +29,6 @@ static void *ngx_http_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
     ngx_realpeer_addr_t *addr);
 static ngx_realpeer_conf_t *ngx_http_realpeer_server_conf(
     ngx_http_core_srv_conf_t *cscf);
-static void ngx_http_realpeer_init_connection(ngx_connection_t *c);
 
 
 static ngx_command_t  ngx_http_realpeer_commands[] = {
@@ -80,7 +79,7 @@ ngx_module_t  ngx_http_realpeer_module = {
 
 static ngx_core_module_t  ngx_http_realpeer_core_module_ctx = {
     ngx_string("http_realpeer_core"),
-    ngx_realpeer_create_main_conf,
+    NULL,
     ngx_http_realpeer_init_conf
 };
 
@@ -148,11 +147,8 @@ ngx_http_realpeer_get_tlv(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 static char *
 ngx_http_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
 {
-    ngx_realpeer_main_conf_t *rmcf = conf;
-
     ngx_uint_t                  i;
     ngx_listening_t            *ls;
-    ngx_http_port_t            *port;
     ngx_http_core_main_conf_t  *cmcf;
 
     cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
@@ -170,22 +166,13 @@ ngx_http_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
     ls = cycle->listening.elts;
     for (i = 0; i < cycle->listening.nelts; i++) {
 
-        if (!ngx_http_realpeer_is_http(cycle, cmcf, &ls[i])) {
-            continue;
-        }
-
-        port = ls[i].servers;
-
-        if (ngx_realpeer_wrap(cycle, rmcf, &ls[i], port->naddrs,
-                              ngx_http_realpeer_get_addr,
-                              ngx_http_realpeer_init_connection)
-            != NGX_OK)
+        if (ngx_http_realpeer_is_http(cycle, cmcf, &ls[i])
+            && ngx_realpeer_wrap(cycle, &ls[i], ngx_http_realpeer_get_addr)
+               != NGX_OK)
         {
             return NGX_CONF_ERROR;
         }
     }
-
-    ngx_realpeer_wrapped(rmcf);
 
     return NGX_CONF_OK;
 }
@@ -257,7 +244,7 @@ static ngx_uint_t
 ngx_http_realpeer_is_http(ngx_cycle_t *cycle, ngx_http_core_main_conf_t *cmcf,
     ngx_listening_t *ls)
 {
-    ngx_uint_t             i, p, a;
+    ngx_uint_t             i, p, a, last;
     ngx_listening_t       *other;
     ngx_http_conf_addr_t  *addr;
     ngx_http_conf_port_t  *port;
@@ -266,7 +253,7 @@ ngx_http_realpeer_is_http(ngx_cycle_t *cycle, ngx_http_core_main_conf_t *cmcf,
         return 1;
     }
 
-    if (ls->handler == ngx_http_realpeer_init_connection
+    if (ls->handler == ngx_realpeer_init_connection
         || ls->type != SOCK_STREAM)
     {
         return 0;
@@ -276,7 +263,7 @@ ngx_http_realpeer_is_http(ngx_cycle_t *cycle, ngx_http_core_main_conf_t *cmcf,
     for (i = 0; i < cycle->listening.nelts; i++) {
 
         if ((other[i].handler == ngx_http_init_connection
-             || other[i].handler == ngx_http_realpeer_init_connection)
+             || other[i].handler == ngx_realpeer_init_connection)
             && ngx_cmp_sockaddr(other[i].sockaddr, other[i].socklen,
                                 ls->sockaddr, ls->socklen, 1)
                == NGX_OK)
@@ -293,7 +280,14 @@ ngx_http_realpeer_is_http(ngx_cycle_t *cycle, ngx_http_core_main_conf_t *cmcf,
         }
 
         addr = port[p].addrs.elts;
-        for (a = 0; a < port[p].addrs.nelts; a++) {
+        last = port[p].addrs.nelts - 1;
+
+        for (a = 0; a <= last; a++) {
+
+            if (addr[last].opt.wildcard && !addr[a].opt.bind) {
+                /* served by the socket of "*" */
+                continue;
+            }
 
             if (ngx_cmp_sockaddr(addr[a].opt.sockaddr, addr[a].opt.socklen,
                                  ls->sockaddr, ls->socklen, 1)
@@ -330,7 +324,7 @@ ngx_http_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
 #if (NGX_HAVE_INET6)
     ngx_http_in6_addr_t      *in6;
 #endif
-#if (NGX_HTTP_SSL && NGX_REALPEER_SSL_ON)
+#if (NGX_REALPEER_SSL_ON && NGX_HTTP_SSL)
     ngx_http_ssl_srv_conf_t  *sscf;
 #endif
 
@@ -353,14 +347,19 @@ ngx_http_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
     addr->conf = ngx_http_realpeer_server_conf(conf->default_server);
     addr->native = conf->proxy_protocol;
 
-    /* OpenSSL reads the descriptor itself */
+    /*
+     * OpenSSL reads the descriptor itself.  Whether this module was built with
+     * TLS says nothing about the server it is loaded into.
+     */
 
-#if (NGX_HTTP_SSL)
     addr->exact = conf->ssl;
 
 #if (NGX_REALPEER_SSL_ON)
+#if (NGX_HTTP_SSL)
     sscf = conf->default_server->ctx->srv_conf[ngx_http_ssl_module.ctx_index];
     addr->exact |= sscf->enable == 1;
+#else
+    addr->exact = 1;
 #endif
 #endif
 
@@ -372,16 +371,4 @@ static ngx_realpeer_conf_t *
 ngx_http_realpeer_server_conf(ngx_http_core_srv_conf_t *cscf)
 {
     return cscf->ctx->srv_conf[ngx_http_realpeer_module.ctx_index];
-}
-
-
-static void
-ngx_http_realpeer_init_connection(ngx_connection_t *c)
-{
-    ngx_realpeer_main_conf_t  *rmcf;
-
-    rmcf = (ngx_realpeer_main_conf_t *)
-               ngx_get_conf(ngx_cycle->conf_ctx, ngx_http_realpeer_core_module);
-
-    ngx_realpeer_init_connection(c, rmcf);
 }

@@ -15,7 +15,6 @@
 static char *ngx_mail_realpeer_init_conf(ngx_cycle_t *cycle, void *conf);
 static void *ngx_mail_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
     ngx_realpeer_addr_t *addr);
-static void ngx_mail_realpeer_init_connection(ngx_connection_t *c);
 
 
 static ngx_command_t  ngx_mail_realpeer_commands[] = {
@@ -62,7 +61,7 @@ ngx_module_t  ngx_mail_realpeer_module = {
 
 static ngx_core_module_t  ngx_mail_realpeer_core_module_ctx = {
     ngx_string("mail_realpeer_core"),
-    ngx_realpeer_create_main_conf,
+    NULL,
     ngx_mail_realpeer_init_conf
 };
 
@@ -86,31 +85,12 @@ ngx_module_t  ngx_mail_realpeer_core_module = {
 static char *
 ngx_mail_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
 {
-    ngx_realpeer_main_conf_t *rmcf = conf;
-
-    ngx_uint_t        i;
-    ngx_listening_t  *ls;
-    ngx_mail_port_t  *port;
-
-    ls = cycle->listening.elts;
-    for (i = 0; i < cycle->listening.nelts; i++) {
-
-        if (ls[i].handler != ngx_mail_init_connection) {
-            continue;
-        }
-
-        port = ls[i].servers;
-
-        if (ngx_realpeer_wrap(cycle, rmcf, &ls[i], port->naddrs,
-                              ngx_mail_realpeer_get_addr,
-                              ngx_mail_realpeer_init_connection)
-            != NGX_OK)
-        {
-            return NGX_CONF_ERROR;
-        }
+    if (ngx_realpeer_wrap_all(cycle, ngx_mail_init_connection,
+                              ngx_mail_realpeer_get_addr)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
     }
-
-    ngx_realpeer_wrapped(rmcf);
 
     return NGX_CONF_OK;
 }
@@ -152,16 +132,4 @@ ngx_mail_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
     addr->exact = 1;
 
     return ip;
-}
-
-
-static void
-ngx_mail_realpeer_init_connection(ngx_connection_t *c)
-{
-    ngx_realpeer_main_conf_t  *rmcf;
-
-    rmcf = (ngx_realpeer_main_conf_t *)
-               ngx_get_conf(ngx_cycle->conf_ctx, ngx_mail_realpeer_core_module);
-
-    ngx_realpeer_init_connection(c, rmcf);
 }

@@ -22,6 +22,18 @@
 #define NGX_REALPEER_RECHECK     100
 
 
+/*
+ * Whether a server counts its connections follows from how that was built, and
+ * not from how this module was: the two may differ, and the counter be missing.
+ */
+extern ngx_atomic_t  *ngx_stat_active __attribute__((weak));
+
+#if (NGX_SSL || NGX_COMPAT)
+/* likewise */
+ngx_int_t ngx_ssl_shutdown(ngx_connection_t *c) __attribute__((weak));
+#endif
+
+
 static void ngx_realpeer_cleanup(void *data);
 
 static void ngx_realpeer_start(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
@@ -61,25 +73,14 @@ static void ngx_realpeer_close(ngx_connection_t *c);
 /* what a wrapped listening socket calls with a new connection */
 
 void
-ngx_realpeer_init_connection(ngx_connection_t *c,
-    ngx_realpeer_main_conf_t *rmcf)
+ngx_realpeer_init_connection(ngx_connection_t *c)
 {
     ngx_pool_cleanup_t   *cln;
     ngx_realpeer_ctx_t   *ctx;
     ngx_realpeer_addr_t  *addr;
     ngx_realpeer_port_t  *port;
 
-    port = ngx_realpeer_find_port(rmcf, c->listening->servers);
-
-    if (port == NULL) {
-        /* not without its policy */
-        ngx_log_error(NGX_LOG_ALERT, c->log, 0,
-                      "realpeer: listener %V is not known, "
-                      "its connection is closed", &c->listening->addr_text);
-        ngx_realpeer_close(c);
-        return;
-    }
-
+    port = c->listening->servers;
     addr = ngx_realpeer_find_addr(c, port);
 
     if (addr == NULL) {
@@ -87,14 +88,7 @@ ngx_realpeer_init_connection(ngx_connection_t *c,
         return;
     }
 
-    /* TLS that stream has taken off before it passed the connection on */
-
-    if (!ngx_realpeer_has_policy(addr->conf)
-#if (NGX_SSL || NGX_COMPAT)
-        || c->ssl
-#endif
-       )
-    {
+    if (!ngx_realpeer_has_policy(addr->conf)) {
         port->handler(c);
         return;
     }
@@ -116,6 +110,19 @@ ngx_realpeer_init_connection(ngx_connection_t *c,
     ctx->socklen = c->socklen;
     ctx->addr_text = c->addr_text;
     ctx->log_error = c->log_error;
+    ctx->exact = addr->exact;
+
+    if (c->sockaddr->sa_family == AF_UNIX) {
+        /* the path is the peer's to choose, line breaks and all */
+        ngx_str_set(&ctx->addr_text, "unix:");
+    }
+
+#if (NGX_SSL || NGX_COMPAT)
+    if (c->ssl) {
+        /* stream has taken TLS off and passed the connection on */
+        ctx->exact = 0;
+    }
+#endif
 
     ctx->policy = realpeer_rules_find(addr->conf->rules->elts,
                                       addr->conf->rules->nelts,
@@ -238,7 +245,7 @@ ngx_realpeer_read_handler(ngx_event_t *rev)
         }
     }
 
-    if (ctx->addr->exact) {
+    if (ctx->exact) {
         action = ngx_realpeer_read_exactly(c, ctx, event);
 
     } else {
@@ -284,7 +291,12 @@ ngx_realpeer_read(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx, int32_t event)
     int32_t  action;
 
     if (event == REALPEER_EVENT_TIMEOUT) {
-        return ngx_realpeer_decide(ctx, ctx->last, event);
+        /*
+         * Timers come before events: what came in time counts, though nobody
+         * has told of it.
+         */
+        c->read->ready = 1;
+        c->read->available = -1;
     }
 
     do {
@@ -295,20 +307,24 @@ ngx_realpeer_read(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx, int32_t event)
         n = c->recv(c, ctx->last, ctx->end - ctx->last);
 
         if (n == NGX_AGAIN) {
-            return REALPEER_ACTION_MORE;
+            return ngx_realpeer_decide(ctx, ctx->last, event);
         }
 
-        if (n <= 0) {
-            event = REALPEER_EVENT_CLOSED;
-            ctx->closed = 1;
+        if (n > 0) {
+            ctx->last += n;
+            action = ngx_realpeer_decide(ctx, ctx->last, REALPEER_EVENT_DATA);
 
         } else {
-            ctx->last += n;
+            ctx->closed = 1;
+            action = ngx_realpeer_decide(ctx, ctx->last,
+                                         REALPEER_EVENT_CLOSED);
         }
 
-        action = ngx_realpeer_decide(ctx, ctx->last, event);
-
     } while (action == REALPEER_ACTION_MORE && c->read->ready);
+
+    if (action == REALPEER_ACTION_MORE && event == REALPEER_EVENT_TIMEOUT) {
+        action = ngx_realpeer_decide(ctx, ctx->last, event);
+    }
 
     return action;
 }
@@ -748,8 +764,13 @@ ngx_realpeer_log_error(ngx_log_t *log, u_char *buf, size_t len)
         buf = p;
     }
 
-    n = ngx_sock_ntop(ctx->sockaddr, ctx->socklen, peer, NGX_SOCKADDR_STRLEN,
-                      1);
+    if (ctx->sockaddr->sa_family == AF_UNIX) {
+        n = ngx_cpymem(peer, ctx->addr_text.data, ctx->addr_text.len) - peer;
+
+    } else {
+        n = ngx_sock_ntop(ctx->sockaddr, ctx->socklen, peer,
+                          NGX_SOCKADDR_STRLEN, 1);
+    }
 
     p = ngx_snprintf(p, len, ", peer: %*s, listener: %V", (size_t) n, peer,
                      &ctx->addr->text);
@@ -785,9 +806,17 @@ ngx_realpeer_close(ngx_connection_t *c)
 {
     ngx_pool_t  *pool;
 
-#if (NGX_STAT_STUB)
-    (void) ngx_atomic_fetch_add(ngx_stat_active, -1);
+#if (NGX_SSL || NGX_COMPAT)
+    if (c->ssl && &ngx_ssl_shutdown != NULL) {
+        /* at once, and without a word: as if it had timed out */
+        c->timedout = 1;
+        (void) ngx_ssl_shutdown(c);
+    }
 #endif
+
+    if (&ngx_stat_active != NULL) {
+        (void) ngx_atomic_fetch_add(ngx_stat_active, -1);
+    }
 
     pool = c->pool;
     c->destroyed = 1;

@@ -87,21 +87,19 @@ typedef struct {
 } ngx_realpeer_addr_t;
 
 
-/* a listening socket, together with its clones for other workers */
+/*
+ * What stands in for the servers of a listening socket: a socket has no room of
+ * its own for modules.  It begins as ngx_http_port_t, ngx_stream_port_t and
+ * ngx_mail_port_t all do, so that whoever expects one of those finds it.
+ */
 
 typedef struct {
-    void                          *servers;    /* of ngx_listening_t */
-    ngx_connection_handler_pt      handler;    /* the one we stand in for */
+    void                          *addrs;
     ngx_uint_t                     naddrs;     /* the last one is "*", if > 1 */
-    ngx_realpeer_addr_t           *addrs;
+
+    ngx_connection_handler_pt      handler;    /* the one we stand in for */
+    ngx_realpeer_addr_t           *policies;   /* of each of the addresses */
 } ngx_realpeer_port_t;
-
-
-/* of a core module: one for each subsystem and cycle */
-
-typedef struct {
-    ngx_array_t                    ports;      /* sorted by servers */
-} ngx_realpeer_main_conf_t;
 
 
 /* a connection; found again through the cleanups of its pool */
@@ -133,6 +131,7 @@ typedef struct {
     int                            available;
     unsigned                       ready:1;
 
+    unsigned                       exact:1;    /* as in its address */
     unsigned                       held:1;     /* bytes left in the socket */
     unsigned                       closed:1;
 } ngx_realpeer_ctx_t;
@@ -191,20 +190,16 @@ ngx_realpeer_place_t *ngx_realpeer_policy_place(ngx_realpeer_conf_t *rcf);
 typedef void *(*ngx_realpeer_get_addr_pt)(ngx_listening_t *ls, ngx_uint_t n,
     ngx_realpeer_addr_t *addr);
 
-void *ngx_realpeer_create_main_conf(ngx_cycle_t *cycle);
-ngx_int_t ngx_realpeer_wrap(ngx_cycle_t *cycle, ngx_realpeer_main_conf_t *rmcf,
-    ngx_listening_t *ls, ngx_uint_t naddrs, ngx_realpeer_get_addr_pt get_addr,
-    ngx_connection_handler_pt handler);
-void ngx_realpeer_wrapped(ngx_realpeer_main_conf_t *rmcf);
-ngx_realpeer_port_t *ngx_realpeer_find_port(ngx_realpeer_main_conf_t *rmcf,
-    void *servers);
+ngx_int_t ngx_realpeer_wrap_all(ngx_cycle_t *cycle,
+    ngx_connection_handler_pt handler, ngx_realpeer_get_addr_pt get_addr);
+ngx_int_t ngx_realpeer_wrap(ngx_cycle_t *cycle, ngx_listening_t *ls,
+    ngx_realpeer_get_addr_pt get_addr);
 ngx_realpeer_addr_t *ngx_realpeer_find_addr(ngx_connection_t *c,
     ngx_realpeer_port_t *port);
 
 /* ngx_realpeer.c: connections */
 
-void ngx_realpeer_init_connection(ngx_connection_t *c,
-    ngx_realpeer_main_conf_t *rmcf);
+void ngx_realpeer_init_connection(ngx_connection_t *c);
 ngx_realpeer_ctx_t *ngx_realpeer_get_ctx(ngx_connection_t *c);
 
 /* ngx_realpeer_variables.c: what is known of a connection, as text */

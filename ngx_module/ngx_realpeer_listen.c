@@ -11,68 +11,79 @@ static ngx_int_t ngx_realpeer_fill_addr(ngx_cycle_t *cycle,
     ngx_listening_t *ls, void *ip, ngx_realpeer_addr_t *addr);
 static ngx_int_t ngx_realpeer_check_addr(ngx_cycle_t *cycle,
     ngx_listening_t *ls, ngx_realpeer_addr_t *addr);
-static int ngx_libc_cdecl ngx_realpeer_cmp_ports(const void *one,
-    const void *two);
 static ngx_uint_t ngx_realpeer_same_ip(struct sockaddr *one,
     struct sockaddr *two);
 
 
-void *
-ngx_realpeer_create_main_conf(ngx_cycle_t *cycle)
+/* the listening sockets of a subsystem, which is known by its handler */
+
+ngx_int_t
+ngx_realpeer_wrap_all(ngx_cycle_t *cycle, ngx_connection_handler_pt handler,
+    ngx_realpeer_get_addr_pt get_addr)
 {
-    ngx_realpeer_main_conf_t  *rmcf;
+    ngx_uint_t        i;
+    ngx_listening_t  *ls;
 
-    rmcf = ngx_pcalloc(cycle->pool, sizeof(ngx_realpeer_main_conf_t));
-    if (rmcf == NULL) {
-        return NULL;
+    ls = cycle->listening.elts;
+    for (i = 0; i < cycle->listening.nelts; i++) {
+
+        if (ls[i].handler == handler
+            && ngx_realpeer_wrap(cycle, &ls[i], get_addr) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
-    if (ngx_array_init(&rmcf->ports, cycle->pool, 4,
-                       sizeof(ngx_realpeer_port_t))
-        != NGX_OK)
-    {
-        return NULL;
-    }
-
-    return rmcf;
+    return NGX_OK;
 }
 
 
 /*
- * Puts "handler" in front of the one of a listening socket if one of its
- * addresses has a policy.  Clones of the socket for other workers have the same
- * servers, and find the same entry.
+ * Puts our handler in front of the one of a listening socket if one of its
+ * addresses has a policy.
  */
 
 ngx_int_t
-ngx_realpeer_wrap(ngx_cycle_t *cycle, ngx_realpeer_main_conf_t *rmcf,
-    ngx_listening_t *ls, ngx_uint_t naddrs, ngx_realpeer_get_addr_pt get_addr,
-    ngx_connection_handler_pt handler)
+ngx_realpeer_wrap(ngx_cycle_t *cycle, ngx_listening_t *ls,
+    ngx_realpeer_get_addr_pt get_addr)
 {
     ngx_uint_t            n, policies;
-    ngx_realpeer_addr_t  *addrs;
-    ngx_realpeer_port_t  *port;
+    ngx_realpeer_addr_t  *addr;
+    ngx_realpeer_port_t  *port, *native;
 
-    addrs = ngx_pcalloc(cycle->pool, naddrs * sizeof(ngx_realpeer_addr_t));
-    if (addrs == NULL) {
+    native = ls->servers;
+
+    port = ngx_palloc(cycle->pool, sizeof(ngx_realpeer_port_t));
+    if (port == NULL) {
+        return NGX_ERROR;
+    }
+
+    port->addrs = native->addrs;
+    port->naddrs = native->naddrs;
+    port->handler = ls->handler;
+
+    port->policies = ngx_pcalloc(cycle->pool,
+                                 port->naddrs * sizeof(ngx_realpeer_addr_t));
+    if (port->policies == NULL) {
         return NGX_ERROR;
     }
 
     policies = 0;
 
-    for (n = 0; n < naddrs; n++) {
-        if (ngx_realpeer_fill_addr(cycle, ls, get_addr(ls, n, &addrs[n]),
-                                   &addrs[n])
+    for (n = 0; n < port->naddrs; n++) {
+        addr = &port->policies[n];
+
+        if (ngx_realpeer_fill_addr(cycle, ls, get_addr(ls, n, addr), addr)
             != NGX_OK)
         {
             return NGX_ERROR;
         }
 
-        if (!ngx_realpeer_has_policy(addrs[n].conf)) {
+        if (!ngx_realpeer_has_policy(addr->conf)) {
             continue;
         }
 
-        if (ngx_realpeer_check_addr(cycle, ls, &addrs[n]) != NGX_OK) {
+        if (ngx_realpeer_check_addr(cycle, ls, addr) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -83,17 +94,8 @@ ngx_realpeer_wrap(ngx_cycle_t *cycle, ngx_realpeer_main_conf_t *rmcf,
         return NGX_OK;
     }
 
-    port = ngx_array_push(&rmcf->ports);
-    if (port == NULL) {
-        return NGX_ERROR;
-    }
-
-    port->servers = ls->servers;
-    port->handler = ls->handler;
-    port->naddrs = naddrs;
-    port->addrs = addrs;
-
-    ls->handler = handler;
+    ls->servers = port;
+    ls->handler = ngx_realpeer_init_connection;
 
     return NGX_OK;
 }
@@ -142,16 +144,6 @@ ngx_realpeer_fill_addr(ngx_cycle_t *cycle, ngx_listening_t *ls, void *ip,
 }
 
 
-/* to be called once, after the last ngx_realpeer_wrap() */
-
-void
-ngx_realpeer_wrapped(ngx_realpeer_main_conf_t *rmcf)
-{
-    ngx_qsort(rmcf->ports.elts, rmcf->ports.nelts, sizeof(ngx_realpeer_port_t),
-              ngx_realpeer_cmp_ports);
-}
-
-
 /* an address with a policy: can it be kept to? */
 
 static ngx_int_t
@@ -184,47 +176,6 @@ ngx_realpeer_check_addr(ngx_cycle_t *cycle, ngx_listening_t *ls,
 }
 
 
-static int ngx_libc_cdecl
-ngx_realpeer_cmp_ports(const void *one, const void *two)
-{
-    uintptr_t  first, second;
-
-    first = (uintptr_t) ((const ngx_realpeer_port_t *) one)->servers;
-    second = (uintptr_t) ((const ngx_realpeer_port_t *) two)->servers;
-
-    return (first > second) - (first < second);
-}
-
-
-ngx_realpeer_port_t *
-ngx_realpeer_find_port(ngx_realpeer_main_conf_t *rmcf, void *servers)
-{
-    ngx_uint_t            low, high, middle;
-    ngx_realpeer_port_t  *ports;
-
-    ports = rmcf->ports.elts;
-    low = 0;
-    high = rmcf->ports.nelts;
-
-    while (low < high) {
-        middle = low + (high - low) / 2;
-
-        if (ports[middle].servers == servers) {
-            return &ports[middle];
-        }
-
-        if ((uintptr_t) ports[middle].servers < (uintptr_t) servers) {
-            low = middle + 1;
-
-        } else {
-            high = middle;
-        }
-    }
-
-    return NULL;
-}
-
-
 /* the address that a connection came to; NULL if that cannot be found out */
 
 ngx_realpeer_addr_t *
@@ -233,7 +184,7 @@ ngx_realpeer_find_addr(ngx_connection_t *c, ngx_realpeer_port_t *port)
     ngx_uint_t  i;
 
     if (port->naddrs == 1) {
-        return port->addrs;
+        return port->policies;
     }
 
     /* the handler behind us asks the same, and gets it from the connection */
@@ -243,12 +194,14 @@ ngx_realpeer_find_addr(ngx_connection_t *c, ngx_realpeer_port_t *port)
     }
 
     for (i = 0; i < port->naddrs - 1; i++) {
-        if (ngx_realpeer_same_ip(c->local_sockaddr, port->addrs[i].sockaddr)) {
+        if (ngx_realpeer_same_ip(c->local_sockaddr,
+                                 port->policies[i].sockaddr))
+        {
             break;
         }
     }
 
-    return &port->addrs[i];
+    return &port->policies[i];
 }
 
 

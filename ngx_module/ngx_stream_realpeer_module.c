@@ -26,7 +26,6 @@ static void ngx_stream_realpeer_describe(ngx_stream_core_srv_conf_t *cscf,
 #endif
 static void *ngx_stream_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
     ngx_realpeer_addr_t *addr);
-static void ngx_stream_realpeer_init_connection(ngx_connection_t *c);
 
 
 static ngx_command_t  ngx_stream_realpeer_commands[] = {
@@ -67,14 +66,15 @@ ngx_module_t  ngx_stream_realpeer_module = {
 
 
 /*
- * The listening sockets are complete only when the whole stream{} block has been
- * read, and later than any hook of a stream module.  A core module's init_conf
- * sees them, can still refuse the configuration, and runs under "nginx -t".
+ * The listening sockets are complete only when the whole stream{} block has
+ * been read, and later than any hook of a stream module.  A core module's
+ * init_conf sees them, can still refuse the configuration, and runs under
+ * "nginx -t".
  */
 
 static ngx_core_module_t  ngx_stream_realpeer_core_module_ctx = {
     ngx_string("stream_realpeer_core"),
-    ngx_realpeer_create_main_conf,
+    NULL,
     ngx_stream_realpeer_init_conf
 };
 
@@ -132,21 +132,17 @@ ngx_stream_realpeer_get_variable(ngx_stream_session_t *s,
 
 
 static ngx_int_t
-ngx_stream_realpeer_get_tlv(ngx_stream_session_t *s, ngx_stream_variable_value_t *v,
-    uintptr_t data)
+ngx_stream_realpeer_get_tlv(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data)
 {
-    return ngx_realpeer_tlv_variable(s->connection, s->connection->pool, v, data);
+    return ngx_realpeer_tlv_variable(s->connection, s->connection->pool, v,
+                                     data);
 }
 
 
 static char *
 ngx_stream_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
 {
-    ngx_realpeer_main_conf_t *rmcf = conf;
-
-    ngx_uint_t                    i;
-    ngx_listening_t              *ls;
-    ngx_stream_port_t            *port;
     ngx_stream_core_main_conf_t  *cmcf;
 
     cmcf = ngx_stream_cycle_get_module_main_conf(cycle,
@@ -165,25 +161,12 @@ ngx_stream_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
     }
 #endif
 
-    ls = cycle->listening.elts;
-    for (i = 0; i < cycle->listening.nelts; i++) {
-
-        if (ls[i].handler != ngx_stream_init_connection) {
-            continue;
-        }
-
-        port = ls[i].servers;
-
-        if (ngx_realpeer_wrap(cycle, rmcf, &ls[i], port->naddrs,
-                              ngx_stream_realpeer_get_addr,
-                              ngx_stream_realpeer_init_connection)
-            != NGX_OK)
-        {
-            return NGX_CONF_ERROR;
-        }
+    if (ngx_realpeer_wrap_all(cycle, ngx_stream_init_connection,
+                              ngx_stream_realpeer_get_addr)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
     }
-
-    ngx_realpeer_wrapped(rmcf);
 
     return NGX_CONF_OK;
 }
@@ -297,16 +280,4 @@ ngx_stream_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
     addr->exact = 1;
 
     return ip;
-}
-
-
-static void
-ngx_stream_realpeer_init_connection(ngx_connection_t *c)
-{
-    ngx_realpeer_main_conf_t  *rmcf;
-
-    rmcf = (ngx_realpeer_main_conf_t *)
-             ngx_get_conf(ngx_cycle->conf_ctx, ngx_stream_realpeer_core_module);
-
-    ngx_realpeer_init_connection(c, rmcf);
 }

@@ -87,6 +87,7 @@ fn by_table(mut crc: u32, bytes: &[u8]) -> u32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests {
     use super::*;
 

@@ -1,8 +1,8 @@
 //! Every row of the conformance checklist and every attack on other receivers
 //! that a parser can decide has vectors; the rest says where it is tested.
-#![allow(missing_docs, unreachable_pub)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::arithmetic_side_effects)]
+#![allow(missing_docs, unreachable_pub, unsafe_code)]
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::std_instead_of_core)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -75,9 +75,8 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
 
 /// Attacks that are the parser's. The others are a server's (2, 8, 12, 22, 25 to
 /// 27), a sender's (11), or of a protocol that is not spoken here (29).
-const ATTACKS: [u32; 25] = [
-    1, 3, 4, 5, 6, 7, 9, 10, 13, 14, 15, 16, 17, 18, 19, 20, 21, 23, 24, 28, 30, 31, 32, 33, 34,
-];
+const ATTACKS: [u32; 25] =
+    [1, 3, 4, 5, 6, 7, 9, 10, 13, 14, 15, 16, 17, 18, 19, 20, 21, 23, 24, 28, 30, 31, 32, 33, 34];
 
 fn vectors_of() -> BTreeMap<String, usize> {
     let mut count = BTreeMap::new();
@@ -131,8 +130,20 @@ fn names_are_unique() {
 fn every_verdict_occurs() {
     let seen: BTreeSet<String> = vectors().into_iter().map(|vector| vector.expect).collect();
     let wanted = [
-        "more", "proxy", "local", "no_address", "no_header", "bad_v1", "bad_version", "bad_command",
-        "bad_family", "short_address", "bad_tlv", "bad_checksum", "too_long", "version_disallowed",
+        "more",
+        "proxy",
+        "local",
+        "no_address",
+        "no_header",
+        "bad_v1",
+        "bad_version",
+        "bad_command",
+        "bad_family",
+        "short_address",
+        "bad_tlv",
+        "bad_checksum",
+        "too_long",
+        "version_disallowed",
     ];
     for word in wanted {
         assert!(seen.contains(word), "no vector gives {word}");

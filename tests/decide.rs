@@ -1,14 +1,12 @@
 //! What becomes of a connection: policy, bytes and event (DESIGN: "Policy: who
 //! may say what").
-#![allow(missing_docs, unsafe_code, unreachable_pub)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::arithmetic_side_effects)]
+#![allow(missing_docs, unreachable_pub, unsafe_code)]
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::std_instead_of_core)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use realpeer::Action::{self, Accept, More, Pass, Refuse};
 use realpeer::Event::{self, Closed, Data, Timeout};
-use realpeer::{
-    Decision, Limits, NoAddress, Outcome, Policy, Settings, Version, Versions, decide,
-};
+use realpeer::{Decision, Limits, NoAddress, Outcome, Policy, Settings, Version, Versions, decide};
 use realpeer_testdata::bytes;
 
 const V1: &[u8] = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
@@ -46,33 +44,33 @@ fn always(answer: (Action, &'static str)) -> [(Action, &'static str); 3] {
 
 fn table() -> Vec<Row> {
     let valid = |name, bytes| -> Row {
-        (name, bytes, [
-            always((Accept, "proxy")),
-            always((Accept, "proxy")),
-            always((Pass, "stripped")),
-        ])
+        (
+            name,
+            bytes,
+            [always((Accept, "proxy")), always((Accept, "proxy")), always((Pass, "stripped"))],
+        )
     };
     let own_address = |name, bytes, word| -> Row {
-        (name, bytes, [
-            always((Accept, word)),
-            always((Accept, word)),
-            always((Pass, "stripped")),
-        ])
+        (name, bytes, [always((Accept, word)), always((Accept, word)), always((Pass, "stripped"))])
     };
     let none = |name, bytes| -> Row {
-        (name, bytes, [
-            always((Refuse, "no_header")),
-            always((Pass, "absent")),
-            always((Pass, "absent")),
-        ])
+        (
+            name,
+            bytes,
+            [always((Refuse, "no_header")), always((Pass, "absent")), always((Pass, "absent"))],
+        )
     };
     let broken = |name, bytes, word| -> Row { (name, bytes, [always((Refuse, word)); 3]) };
     let may_be_a_header = |name, bytes, closed| -> Row {
-        (name, bytes, [
-            [(More, "more"), (Refuse, closed), (Refuse, "timeout")],
-            [(More, "more"), (Pass, "absent"), (Pass, "absent")],
-            [(More, "more"), (Pass, "absent"), (Pass, "absent")],
-        ])
+        (
+            name,
+            bytes,
+            [
+                [(More, "more"), (Refuse, closed), (Refuse, "timeout")],
+                [(More, "more"), (Pass, "absent"), (Pass, "absent")],
+                [(More, "more"), (Pass, "absent"), (Pass, "absent")],
+            ],
+        )
     };
     let must_be_a_header = |name, bytes| -> Row {
         let row = [(More, "more"), (Refuse, "truncated"), (Refuse, "timeout")];
@@ -84,11 +82,19 @@ fn table() -> Vec<Row> {
         valid("version 2", v2()),
         valid("version 2 and a request", [&v2()[..], REQUEST].concat()),
         own_address("LOCAL", bytes("SIG 20 00 0000"), "local"),
-        own_address("LOCAL with an address", bytes("SIG 20 11 000c 7f000001 7f000001 0001 0002"), "local"),
+        own_address(
+            "LOCAL with an address",
+            bytes("SIG 20 11 000c 7f000001 7f000001 0001 0002"),
+            "local",
+        ),
         own_address("UNKNOWN", b"PROXY UNKNOWN\r\n".to_vec(), "no_address"),
         own_address("UNSPEC", bytes("SIG 21 00 0000"), "no_address"),
         own_address("a Unix socket", bytes("SIG 21 31 00d8 00*216"), "no_address"),
-        own_address("a datagram", bytes("SIG 21 12 000c c0000201 c6336407 dc04 0035"), "no_address"),
+        own_address(
+            "a datagram",
+            bytes("SIG 21 12 000c c0000201 c6336407 dc04 0035"),
+            "no_address",
+        ),
         none("a request", REQUEST.to_vec()),
         none("a request that begins like version 1", b"PROPFIND / HTTP/1.1\r\n".to_vec()),
         none("a request that begins like version 2", b"\r\n\r\nGET / HTTP/1.1\r\n".to_vec()),
@@ -106,7 +112,11 @@ fn table() -> Vec<Row> {
         may_be_a_header("nothing", Vec::new(), "silent"),
         may_be_a_header("a part of the first signature", b"PROX".to_vec(), "truncated"),
         may_be_a_header("one byte of the first signature", b"P".to_vec(), "truncated"),
-        may_be_a_header("a part of the second signature", b"\r\n\r\n\0\r\nQUIT".to_vec(), "truncated"),
+        may_be_a_header(
+            "a part of the second signature",
+            b"\r\n\r\n\0\r\nQUIT".to_vec(),
+            "truncated",
+        ),
         may_be_a_header("one byte of the second signature", b"\r".to_vec(), "truncated"),
         must_be_a_header("the first signature", b"PROXY".to_vec()),
         must_be_a_header("a part of the line", V1[..V1.len() - 1].to_vec()),
@@ -262,8 +272,8 @@ fn what_is_passed_or_refused_is_left_alone() {
         for policy in Policy::ALL {
             for event in [Data, Closed, Timeout] {
                 let seen = ask(Some(policy), &Settings::default(), &bytes, event);
-                let may_consume = matches!(seen.action, Accept | More)
-                    || seen.outcome == Outcome::Stripped;
+                let may_consume =
+                    matches!(seen.action, Accept | More) || seen.outcome == Outcome::Stripped;
                 assert!(may_consume || seen.consumed == 0, "{name}, {policy:?}, {event:?}");
                 assert_eq!(seen.action == More, seen.need > bytes.len(), "{name}, {policy:?}");
             }
@@ -317,9 +327,26 @@ fn results_have_names_and_texts() {
     assert_eq!(
         names,
         [
-            "more", "proxy", "local", "no_address", "direct", "absent", "stripped", "untrusted",
-            "no_header", "bad_v1", "bad_version", "bad_command", "bad_family", "short_address",
-            "bad_tlv", "bad_checksum", "too_long", "version_disallowed", "truncated", "timeout",
+            "more",
+            "proxy",
+            "local",
+            "no_address",
+            "direct",
+            "absent",
+            "stripped",
+            "untrusted",
+            "no_header",
+            "bad_v1",
+            "bad_version",
+            "bad_command",
+            "bad_family",
+            "short_address",
+            "bad_tlv",
+            "bad_checksum",
+            "too_long",
+            "version_disallowed",
+            "truncated",
+            "timeout",
             "silent",
         ]
     );

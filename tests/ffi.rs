@@ -1,50 +1,27 @@
 //! The C functions called as C calls them: with NULL, with wrong sizes, with
 //! numbers that are no enumerator. What they compute is in the other tests.
 #![cfg(feature = "ffi")]
-#![allow(missing_docs, unsafe_code, unreachable_pub)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
-#![allow(clippy::undocumented_unsafe_blocks)] // all are calls with what stands beside them
+#![allow(missing_docs, unreachable_pub, unsafe_code)]
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::std_instead_of_core)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::cast_possible_truncation)]
+// Every call stands beside what it is called with.
+#![allow(clippy::undocumented_unsafe_blocks)]
 
-use std::ffi::{CStr, c_char};
+mod common;
+
+use std::ffi::c_char;
 use std::fs;
-use std::mem::{MaybeUninit, offset_of, zeroed};
+use std::mem::zeroed;
 use std::path::Path;
 use std::ptr::{null, null_mut};
 
-use libc::{AF_INET, AF_INET6, AF_UNIX, sockaddr, sockaddr_in, sockaddr_in6, socklen_t};
+use common::call::{INVALID, Room, c, rule, text};
+use libc::{sockaddr, sockaddr_in, socklen_t};
 use realpeer::ffi::*;
 use realpeer::{Outcome, Policy, Rule};
 
-const INVALID: i32 = Error::InvalidArgument as i32;
 const LINE: &[u8] = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
-
-fn text(text: *const c_char) -> &'static str {
-    assert!(!text.is_null());
-    unsafe { CStr::from_ptr(text) }.to_str().expect("ASCII")
-}
-
-fn c(text: &str) -> *const c_char {
-    text.as_ptr().cast()
-}
-
-/// Memory that C hands out: longer than what is asked for, to see what is written.
-#[repr(C, align(8))]
-struct Room([u8; 512]);
-
-impl Room {
-    fn new() -> Self {
-        Room([0xaa; 512])
-    }
-
-    fn of<T>(&mut self) -> *mut T {
-        self.0.as_mut_ptr().cast()
-    }
-
-    fn is_untouched_from(&self, at: usize) -> bool {
-        self.0[at..].iter().all(|byte| *byte == 0xaa)
-    }
-}
 
 fn parse(data: &[u8], settings: *const realpeer_settings, settings_size: usize) -> i32 {
     let mut out = realpeer_header::default();
@@ -62,22 +39,17 @@ fn parse(data: &[u8], settings: *const realpeer_settings, settings_size: usize) 
 
 fn decide(policy: i32, event: i32) -> i32 {
     let mut out: realpeer_decision = unsafe { zeroed() };
-    unsafe { realpeer_decide(policy, null(), 0, LINE.as_ptr(), LINE.len(), event, &mut out, size_of_val(&out)) }
-}
-
-fn rule(source: &str, policy: Policy) -> Rule {
-    let mut out = MaybeUninit::<Rule>::uninit();
     unsafe {
-        let result = realpeer_rule_parse(
-            c(source),
-            source.len(),
-            policy as i32,
+        realpeer_decide(
+            policy,
+            null(),
             0,
-            out.as_mut_ptr(),
-            size_of::<Rule>(),
-        );
-        assert!((0..=1).contains(&result), "{source}: {}", text(realpeer_strerror(result)));
-        out.assume_init()
+            LINE.as_ptr(),
+            LINE.len(),
+            event,
+            &mut out,
+            size_of_val(&out),
+        )
     }
 }
 
@@ -311,17 +283,36 @@ fn a_struct_that_is_not_aligned() {
 fn nothing_is_written_without_success() {
     for data in [&b"PROXY TCP4 "[..], b"GET / HTTP/1.1", b""] {
         let mut room = Room::new();
-        let result = unsafe { realpeer_parse(data.as_ptr(), data.len(), null(), 0, room.of(), 300) };
+        let result =
+            unsafe { realpeer_parse(data.as_ptr(), data.len(), null(), 0, room.of(), 300) };
         assert!(result <= 0 && room.is_untouched_from(0));
     }
     let mut room = Room::new();
     let n = size_of::<Rule>();
-    assert_eq!(unsafe { realpeer_rule_parse(c("x"), 1, 1, 0, room.of(), n) }, Error::BadSource as i32);
-    assert_eq!(unsafe { realpeer_rule_parse(c("::/129"), 6, 1, 0, room.of(), n) }, Error::BadPrefix as i32);
-    assert_eq!(unsafe { realpeer_rule_parse(c("\u{e9}"), 2, 1, 0, room.of(), n) }, Error::BadSource as i32);
-    assert_eq!(unsafe { realpeer_rule_parse(c("\u{e9}"), 1, 1, 0, room.of(), n) }, Error::BadSource as i32);
-    assert_eq!(unsafe { realpeer_rule_parse(c("all"), 3, 0, 0, room.of(), n) }, Error::BadPolicy as i32);
-    assert_eq!(unsafe { realpeer_rule_parse(c("all"), 3, 6, 0, room.of(), n) }, Error::BadPolicy as i32);
+    assert_eq!(
+        unsafe { realpeer_rule_parse(c("x"), 1, 1, 0, room.of(), n) },
+        Error::BadSource as i32
+    );
+    assert_eq!(
+        unsafe { realpeer_rule_parse(c("::/129"), 6, 1, 0, room.of(), n) },
+        Error::BadPrefix as i32
+    );
+    assert_eq!(
+        unsafe { realpeer_rule_parse(c("\u{e9}"), 2, 1, 0, room.of(), n) },
+        Error::BadSource as i32
+    );
+    assert_eq!(
+        unsafe { realpeer_rule_parse(c("\u{e9}"), 1, 1, 0, room.of(), n) },
+        Error::BadSource as i32
+    );
+    assert_eq!(
+        unsafe { realpeer_rule_parse(c("all"), 3, 0, 0, room.of(), n) },
+        Error::BadPolicy as i32
+    );
+    assert_eq!(
+        unsafe { realpeer_rule_parse(c("all"), 3, 6, 0, room.of(), n) },
+        Error::BadPolicy as i32
+    );
     assert!(room.is_untouched_from(0));
 
     let mut rules = [rule("all", Policy::Require)];
@@ -396,7 +387,8 @@ fn numbers_that_are_no_enumerators() {
     let tlvs = [1, 0, 2, b'h', b'2', 0x20, 0, 5, 3, 0, 0, 0, 0];
     let mut out = [0 as c_char; 64];
     for write in [realpeer_tlv_text, realpeer_tlv_hex] {
-        let mut call = |field| unsafe { write(tlvs.as_ptr(), tlvs.len(), field, out.as_mut_ptr(), 64) };
+        let mut call =
+            |field| unsafe { write(tlvs.as_ptr(), tlvs.len(), field, out.as_mut_ptr(), 64) };
         assert!(call(1) > 0);
         for field in [-1, 0x300, 0x201, 0x2ff, 0x400, 0x10001, i32::MIN, i32::MAX, INVALID] {
             assert_eq!(call(field), INVALID, "field {field:#x}");
@@ -411,254 +403,4 @@ fn an_error_passed_on_stays_an_error() {
     let policy = unsafe { realpeer_rules_find(null(), 1, null(), 0) };
     assert_eq!(decide(policy, 0), INVALID);
     assert_eq!(decide(REALPEER_POLICY_NONE, 0), -1);
-}
-
-// ---- TLVs
-
-#[test]
-fn iteration_stops_where_it_should() {
-    let tlvs = [1, 0, 2, b'h', b'2', 4, 0, 0, 9];
-    let mut tlv = realpeer_tlv { value: null(), length: 0, kind: 0, reserved: [9; 3] };
-    let mut position = 0;
-    let mut next = |position: &mut usize| unsafe {
-        let result = realpeer_tlv_next(tlvs.as_ptr(), tlvs.len(), position, &mut tlv, size_of_val(&tlv));
-        (result, tlv)
-    };
-    let (result, first) = next(&mut position);
-    assert_eq!((result, position, first.kind, first.length), (1, 5, 1, 2));
-    assert_eq!((first.value, first.reserved), (tlvs[3..].as_ptr(), [0; 3]));
-    let (result, second) = next(&mut position);
-    assert_eq!((result, position, second.kind, second.length), (1, 8, 4, 0));
-    assert!(!second.value.is_null());
-    assert_eq!((next(&mut position).0, position), (0, 8));
-    position = 9;
-    assert_eq!((next(&mut position).0, position), (0, 9));
-    for beyond in [10, usize::MAX] {
-        position = beyond;
-        assert_eq!((next(&mut position).0, position), (INVALID, beyond));
-    }
-}
-
-#[test]
-fn tls_taken_apart() {
-    let tlvs = [0x20, 0, 10, 5, 0, 0, 0, 0, 0x22, 0, 2, b'a', b'b'];
-    let mut ssl: realpeer_ssl = unsafe { zeroed() };
-    let n = size_of_val(&ssl);
-    assert_eq!(unsafe { realpeer_tlv_ssl(tlvs.as_ptr(), tlvs.len(), &mut ssl, n) }, 1);
-    assert_eq!((ssl.client, ssl.verify, ssl.verified, ssl.tlvs_length), (5, 0, 1, 5));
-    assert_eq!((ssl.tlvs, ssl.reserved), (tlvs[8..].as_ptr(), [0; 6]));
-    let failed = [0x20, 0, 5, 7, 0, 0, 1, 2];
-    assert_eq!(unsafe { realpeer_tlv_ssl(failed.as_ptr(), failed.len(), &mut ssl, n) }, 1);
-    assert_eq!((ssl.client, ssl.verify, ssl.verified, ssl.tlvs_length), (7, 0x102, 0, 0));
-    assert!(!ssl.tlvs.is_null());
-}
-
-#[test]
-fn lengths_of_texts_are_given_though_they_do_not_fit() {
-    let tlvs = [1, 0, 3, b'h', b'\n', b'2'];
-    let mut out = Room::new();
-    for (size, written) in [(0, false), (5, false), (6, true), (7, true)] {
-        out = Room::new();
-        let len = unsafe { realpeer_tlv_text(tlvs.as_ptr(), tlvs.len(), 1, out.of(), size) };
-        assert_eq!(len, 6);
-        assert_eq!(!out.is_untouched_from(0), written, "{size}");
-    }
-    assert_eq!(&out.0[..6], b"h\\x0A2");
-    assert!(out.is_untouched_from(6), "no NUL is added");
-}
-
-// ---- addresses
-
-fn address(text: &str, port: u16) -> realpeer_address {
-    let mut ip = [0; 16];
-    let family = match text.parse().unwrap() {
-        std::net::IpAddr::V4(v4) => {
-            ip[..4].copy_from_slice(&v4.octets());
-            1
-        }
-        std::net::IpAddr::V6(v6) => {
-            ip = v6.octets();
-            2
-        }
-    };
-    realpeer_address { family, reserved: 0, port, ip }
-}
-
-#[test]
-fn addresses_as_text() {
-    for text in ["192.0.2.1", "::", "2001:db8::1", "::ffff:192.0.2.1"] {
-        let from = address(text, 80);
-        for size in 0..=REALPEER_ADDRESS_TEXT {
-            let mut out = Room::new();
-            let len = unsafe { realpeer_address_text(&from, out.of(), size) };
-            assert_eq!(len as usize, text.len());
-            if size > text.len() {
-                assert_eq!(&out.0[..=text.len()], [text.as_bytes(), b"\0"].concat());
-                assert!(out.is_untouched_from(text.len() + 1));
-            } else {
-                assert!(out.is_untouched_from(0), "{text} in {size} bytes");
-            }
-        }
-    }
-    let mut out = Room::new();
-    for family in [0, 3, 4, 255] {
-        let none = realpeer_address { family, ..address("192.0.2.1", 80) };
-        let result = unsafe { realpeer_address_text(&none, out.of(), 64) };
-        assert_eq!(result, Error::NotFound as i32);
-    }
-    assert!(out.is_untouched_from(0));
-}
-
-#[test]
-fn addresses_as_sockaddr() {
-    for (text, family, size) in [
-        ("192.0.2.1", AF_INET, size_of::<sockaddr_in>()),
-        ("2001:db8::1", AF_INET6, size_of::<sockaddr_in6>()),
-    ] {
-        let from = address(text, 0x1234);
-        for room_len in 0..=128 {
-            let mut room = Room::new();
-            let mut len = room_len as socklen_t;
-            let result = unsafe { realpeer_address_to_sockaddr(&from, room.of(), &mut len) };
-            if room_len < size {
-                assert_eq!((result, len as usize), (INVALID, room_len));
-                assert!(room.is_untouched_from(0));
-                continue;
-            }
-            assert_eq!((result, len as usize), (0, size));
-            assert!(room.is_untouched_from(size));
-            assert_eq!(i32::from(unsafe { (*room.of::<sockaddr>()).sa_family }), family);
-            let port = if family == AF_INET {
-                let at = offset_of!(sockaddr_in, sin_addr);
-                assert_eq!(room.0[at..at + 4], from.ip[..4]);
-                unsafe { (*room.of::<sockaddr_in>()).sin_port }
-            } else {
-                let v6 = unsafe { *room.of::<sockaddr_in6>() };
-                assert_eq!(v6.sin6_addr.s6_addr, from.ip);
-                assert_eq!((v6.sin6_flowinfo, v6.sin6_scope_id), (0, 0));
-                v6.sin6_port
-            };
-            assert_eq!(port.to_ne_bytes(), [0x12, 0x34], "network byte order");
-        }
-    }
-    let mut room = Room::new();
-    let mut len = 128;
-    let none = realpeer_address::default();
-    let result = unsafe { realpeer_address_to_sockaddr(&none, room.of(), &mut len) };
-    assert_eq!((result, len), (Error::NotFound as i32, 128));
-    assert!(room.is_untouched_from(0));
-}
-
-// ---- rules
-
-#[test]
-fn peers_as_sockaddr() {
-    let mut rules = [
-        rule("192.0.2.0/24", Policy::Require),
-        rule("2001:db8::/32", Policy::Optional),
-        rule("unix:", Policy::Direct),
-    ];
-    assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), 3, null_mut()) }, 0);
-    let find = |peer: &[u8]| unsafe {
-        realpeer_rules_find(rules.as_ptr(), 3, peer.as_ptr().cast(), peer.len() as socklen_t)
-    };
-    let peer = |text: &str| {
-        let mut room = Room::new();
-        let mut len = 512;
-        let from = address(text, 80);
-        assert_eq!(unsafe { realpeer_address_to_sockaddr(&from, room.of(), &mut len) }, 0);
-        room.0[..len as usize].to_vec()
-    };
-    assert_eq!(find(&peer("192.0.2.9")), Policy::Require as i32);
-    assert_eq!(find(&peer("::ffff:192.0.2.9")), Policy::Require as i32);
-    assert_eq!(find(&peer("2001:db8::9")), Policy::Optional as i32);
-    assert_eq!(find(&peer("198.51.100.1")), REALPEER_POLICY_NONE);
-
-    // Any length and alignment; what is not all there is nobody.
-    for whole in [peer("192.0.2.9"), peer("2001:db8::9")] {
-        let needed = if whole.len() == 16 { 8 } else { 24 };
-        for len in 0..whole.len() {
-            let wanted = if len < needed { REALPEER_POLICY_NONE } else { find(&whole) };
-            assert_eq!(find(&whole[..len]), wanted, "{len} of {}", whole.len());
-        }
-        let shifted = [&[0xaa][..], &whole].concat();
-        assert_eq!(find(&shifted[1..]), find(&whole));
-    }
-    let family = |family: i32| (family as u16).to_ne_bytes().to_vec();
-    assert_eq!(find(&family(AF_UNIX)), Policy::Direct as i32);
-    let named = [family(AF_UNIX), b"/run/client.sock\0".to_vec()].concat();
-    assert_eq!(find(&named), Policy::Direct as i32);
-    for other in [libc::AF_UNSPEC, libc::AF_NETLINK, 0xffff] {
-        assert_eq!(find(&[family(other), vec![0; 30]].concat()), REALPEER_POLICY_NONE);
-    }
-    // `all` is for whoever can be told apart, not for what is no address.
-    let all = [rule("all", Policy::Require)];
-    let nobody = family(libc::AF_NETLINK);
-    let found = unsafe { realpeer_rules_find(all.as_ptr(), 1, nobody.as_ptr().cast(), 2) };
-    assert_eq!(found, REALPEER_POLICY_NONE);
-}
-
-#[test]
-fn duplicates_are_named() {
-    let mut rules: Vec<Rule> = Vec::new();
-    for (source, tag) in [("10.0.0.0/8", 12), ("all", 5), ("10.1.2.3/8", 4)] {
-        let mut out = MaybeUninit::<Rule>::uninit();
-        let result = unsafe {
-            realpeer_rule_parse(c(source), source.len(), 1, tag, out.as_mut_ptr(), size_of::<Rule>())
-        };
-        assert_eq!(result, i32::from(tag == 4));
-        rules.push(unsafe { out.assume_init() });
-    }
-    let mut tags = [0; 2];
-    let duplicate = Error::DuplicateSource as i32;
-    assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), 3, tags.as_mut_ptr()) }, duplicate);
-    assert_eq!(tags, [4, 12]);
-    assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), 3, null_mut()) }, duplicate);
-}
-
-#[test]
-fn arrays_are_compared_by_source_and_policy() {
-    let prepared = |list: &[(&str, Policy)]| {
-        let mut rules: Vec<Rule> = list.iter().map(|(source, policy)| rule(source, *policy)).collect();
-        assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), rules.len(), null_mut()) }, 0);
-        rules
-    };
-    let equal = |a: &[Rule], b: &[Rule]| unsafe {
-        realpeer_rules_equal(a.as_ptr(), a.len(), b.as_ptr(), b.len())
-    };
-    use Policy::{Direct, Require};
-    let a = prepared(&[("10.0.0.0/8", Require), ("all", Direct)]);
-    assert_eq!(equal(&a, &prepared(&[("all", Direct), ("10.9.9.9/8", Require)])), 1);
-    assert_eq!(equal(&a, &prepared(&[("all", Require), ("10.0.0.0/8", Require)])), 0);
-    assert_eq!(equal(&a, &prepared(&[("all", Direct), ("10.0.0.0/9", Require)])), 0);
-    assert_eq!(equal(&a, &prepared(&[("all", Direct)])), 0);
-    assert_eq!(equal(&a, &[]), 0);
-    assert_eq!(equal(&[], &[]), 1);
-}
-
-/// `const` may be used by many at once.
-#[test]
-fn concurrently() {
-    let mut rules: Vec<Rule> = (0..=255)
-        .map(|i| rule(&format!("10.{i}.0.0/16"), Policy::ALL[i % 5]))
-        .collect();
-    assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), rules.len(), null_mut()) }, 0);
-    let rules = &rules[..];
-    std::thread::scope(|scope| {
-        for thread in 0..4_u8 {
-            scope.spawn(move || {
-                for i in 0..=255_u8 {
-                    let mut room = Room::new();
-                    let mut len = 512;
-                    let from = address(&format!("10.{i}.{thread}.1"), 1);
-                    let found = unsafe {
-                        assert_eq!(realpeer_address_to_sockaddr(&from, room.of(), &mut len), 0);
-                        realpeer_rules_find(rules.as_ptr(), rules.len(), room.of(), len)
-                    };
-                    assert_eq!(found, Policy::ALL[usize::from(i) % 5] as i32);
-                    assert_eq!(parse(LINE, null(), 0), 1);
-                }
-            });
-        }
-    });
 }

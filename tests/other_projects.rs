@@ -1,9 +1,9 @@
 //! Inputs of other projects' test suites, where a copy of them lies beside the
 //! repository (`../shared/vectors/other-projects.jsonl`; they are not ours to
 //! copy). Elsewhere this says that it was skipped.
-#![allow(missing_docs, unsafe_code, unreachable_pub)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::arithmetic_side_effects)]
+#![allow(missing_docs, unreachable_pub, unsafe_code)]
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::std_instead_of_core)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::net::SocketAddr;
 use std::path::Path;

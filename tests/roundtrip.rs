@@ -1,8 +1,9 @@
 //! Headers written by an encoder of the tests' own (`realpeer_testdata::encode`)
 //! and read back; and bytes of no meaning, which may be refused but nothing else.
-#![allow(missing_docs, unsafe_code, unreachable_pub)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
+#![allow(missing_docs, unreachable_pub, unsafe_code)]
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::std_instead_of_core)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::cast_possible_truncation)]
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! What is shown to people: addresses, fields of TLVs, bytes in a log.
-#![allow(missing_docs, unreachable_pub)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::arithmetic_side_effects)]
+#![allow(missing_docs, unreachable_pub, unsafe_code)]
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::std_instead_of_core)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -37,16 +37,43 @@ fn ssl(client: u8, verify: [u8; 4], within: &[(u8, Vec<u8>)]) -> Vec<u8> {
 #[test]
 fn addresses_in_their_canonical_form() {
     for address in [
-        "0.0.0.0", "255.255.255.255", "192.0.2.1", "10.0.0.9", "1.10.100.200",
+        "0.0.0.0",
+        "255.255.255.255",
+        "192.0.2.1",
+        "10.0.0.9",
+        "1.10.100.200",
         // RFC 5952: the longest run, the first of equals, no single group.
-        "::", "::1", "1::", "2001:db8::1", "2001:db8:0:1:1:1:1:1", "2001:0:0:1::1",
-        "2001:db8::1:0:0:1", "1:0:0:2::3", "0:1::", "::1:0", "1::2:0:0:3:0", "1:0:2:0:3:0:4:0",
-        "1:2:3:4:5:6:7:8", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "fe80::1234:5678",
-        "0:0:1::", "::2:3:4:5:6:7", "1:2:3:4:5:6::", "0:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:0",
+        "::",
+        "::1",
+        "1::",
+        "2001:db8::1",
+        "2001:db8:0:1:1:1:1:1",
+        "2001:0:0:1::1",
+        "2001:db8::1:0:0:1",
+        "1:0:0:2::3",
+        "0:1::",
+        "::1:0",
+        "1::2:0:0:3:0",
+        "1:0:2:0:3:0:4:0",
+        "1:2:3:4:5:6:7:8",
+        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+        "fe80::1234:5678",
+        "0:0:1::",
+        "::2:3:4:5:6:7",
+        "1:2:3:4:5:6::",
+        "0:2:3:4:5:6:7:8",
+        "1:2:3:4:5:6:7:0",
         // A dotted tail for mapped addresses only.
-        "::ffff:192.0.2.1", "::ffff:0.0.0.0", "::ffff:255.255.255.255", "::c000:201",
-        "64:ff9b::c000:201", "::fffe:c000:201", "::ffff:0:c000:201", "1::ffff:c000:201",
-        "::1:ffff:0:0", "a0b:c0d:e0f::",
+        "::ffff:192.0.2.1",
+        "::ffff:0.0.0.0",
+        "::ffff:255.255.255.255",
+        "::c000:201",
+        "64:ff9b::c000:201",
+        "::fffe:c000:201",
+        "::ffff:0:c000:201",
+        "1::ffff:c000:201",
+        "::1:ffff:0:0",
+        "a0b:c0d:e0f::",
     ] {
         let ip: IpAddr = address.parse().unwrap();
         assert_eq!(AddressText::new(ip).as_str(), ip.to_string(), "{address}");
@@ -99,7 +126,8 @@ fn escaped_for_a_log() {
 /// All or nothing: a text that does not fit leaves the buffer as it was.
 #[test]
 fn a_text_that_does_not_fit_is_not_begun() {
-    let tlvs = [ssl(7, [0; 4], &[(0x22, b"alice".to_vec()), (0x28, vec![1, 2])]), one(1, b"h\n2")].concat();
+    let tlvs = [ssl(7, [0; 4], &[(0x22, b"alice".to_vec()), (0x28, vec![1, 2])]), one(1, b"h\n2")]
+        .concat();
     let mut full = [0; 100];
     for name in ["alpn", "ssl_cn", "ssl_client_cert", "ssl_verified", "0x20"] {
         for write in [TlvField::text, TlvField::hex] {
@@ -128,9 +156,22 @@ fn names_of_fields() {
     assert_eq!(
         names,
         [
-            "alpn", "authority", "unique_id", "netns", "ssl_version", "ssl_cn", "ssl_cipher",
-            "ssl_sig_alg", "ssl_key_alg", "ssl_group", "ssl_sig_scheme", "ssl_client_cert",
-            "ssl_verified", "aws_vpce_id", "azure_link_id", "gcp_psc_id",
+            "alpn",
+            "authority",
+            "unique_id",
+            "netns",
+            "ssl_version",
+            "ssl_cn",
+            "ssl_cipher",
+            "ssl_sig_alg",
+            "ssl_key_alg",
+            "ssl_group",
+            "ssl_sig_scheme",
+            "ssl_client_cert",
+            "ssl_verified",
+            "aws_vpce_id",
+            "azure_link_id",
+            "gcp_psc_id",
         ]
     );
     for name in names {
@@ -161,8 +202,13 @@ fn every_field_has_its_type() {
         }
     }
     let within = [
-        ("ssl_version", 0x21), ("ssl_cn", 0x22), ("ssl_cipher", 0x23), ("ssl_sig_alg", 0x24),
-        ("ssl_key_alg", 0x25), ("ssl_group", 0x26), ("ssl_sig_scheme", 0x27),
+        ("ssl_version", 0x21),
+        ("ssl_cn", 0x22),
+        ("ssl_cipher", 0x23),
+        ("ssl_sig_alg", 0x24),
+        ("ssl_key_alg", 0x25),
+        ("ssl_group", 0x26),
+        ("ssl_sig_scheme", 0x27),
     ];
     for (name, kind) in within {
         let tlvs = ssl(3, [0; 4], &[(kind, b"a b".to_vec())]);
@@ -185,8 +231,12 @@ fn every_field_has_its_type() {
 fn verified_needs_a_certificate() {
     for client in 0..=255_u8 {
         for (verify, zero) in [
-            ([0, 0, 0, 0], true), ([0, 0, 0, 1], false), ([1, 0, 0, 0], false),
-            ([0xff; 4], false), ([0, 0, 1, 0], false), ([0, 0x80, 0, 0], false),
+            ([0, 0, 0, 0], true),
+            ([0, 0, 0, 1], false),
+            ([1, 0, 0, 0], false),
+            ([0xff; 4], false),
+            ([0, 0, 1, 0], false),
+            ([0, 0x80, 0, 0], false),
         ] {
             let wanted = client & 0b110 != 0 && zero;
             let tlvs = ssl(client, verify, &[(0x22, b"admin".to_vec())]);
@@ -286,7 +336,10 @@ fn anything() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         prop::collection::vec(any::<u8>(), 0..80),
         any::<String>().prop_map(String::into_bytes),
-        prop::collection::vec(prop::sample::select(b"\r\n\0\\x\x1b\x7f\x80\xc2\x85\xe2\xa8\xff a".to_vec()), 0..40),
+        prop::collection::vec(
+            prop::sample::select(b"\r\n\0\\x\x1b\x7f\x80\xc2\x85\xe2\xa8\xff a".to_vec()),
+            0..40
+        ),
     ]
     .boxed()
 }

@@ -1,8 +1,8 @@
 //! Every vector of `tests/vectors`: at once, at every length, at every alignment,
 //! and with what follows a header behind it. Through Rust and through C.
-#![allow(missing_docs, unsafe_code, unreachable_pub)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::arithmetic_side_effects)]
+#![allow(missing_docs, unreachable_pub, unsafe_code)]
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::std_instead_of_core)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod common;
 
@@ -39,10 +39,13 @@ fn same(seen: &Seen, wanted: &Seen, when: &str) -> Result<(), String> {
     Err(format!("{when}\n    is     {}\n    not as {}", short(seen), short(wanted)))
 }
 
-fn parsers(vector: &Vector) -> Vec<(&'static str, Box<dyn Fn(&[u8]) -> Seen>)> {
+/// A language, and the parser called through it.
+type Parser = (&'static str, Box<dyn Fn(&[u8]) -> Seen>);
+
+fn parsers(vector: &Vector) -> Vec<Parser> {
     let limits = limits(vector);
-    let mut parsers: Vec<(&'static str, Box<dyn Fn(&[u8]) -> Seen>)> =
-        vec![("Rust", Box::new(move |bytes| via_rust(bytes, &limits)))];
+    #[cfg_attr(not(feature = "ffi"), allow(unused_mut))]
+    let mut parsers: Vec<Parser> = vec![("Rust", Box::new(move |bytes| via_rust(bytes, &limits)))];
     #[cfg(feature = "ffi")]
     {
         let settings = common::c::settings(vector);
@@ -70,11 +73,8 @@ fn byte_by_byte() {
         for (language, parse) in parsers(vector) {
             let whole = parse(&vector.bytes);
             for len in lengths(vector) {
-                let wanted = if vector.expect == "more" || len < vector.at {
-                    &Seen::More
-                } else {
-                    &whole
-                };
+                let wanted =
+                    if vector.expect == "more" || len < vector.at { &Seen::More } else { &whole };
                 let seen = parse(&vector.bytes[..len]);
                 same(&seen, wanted, &format!("{language}, the first {len} bytes"))?;
             }
@@ -124,7 +124,11 @@ fn wherever_in_memory() {
             for offset in 1..16 {
                 let mut buffer = vec![0xaa; offset];
                 buffer.extend(&vector.bytes);
-                same(&parse(&buffer[offset..]), &wanted, &format!("{language}, {offset} bytes on"))?;
+                same(
+                    &parse(&buffer[offset..]),
+                    &wanted,
+                    &format!("{language}, {offset} bytes on"),
+                )?;
             }
         }
         Ok(())

@@ -2,6 +2,9 @@
 //! form that can be compared with a vector.
 #![allow(dead_code, unsafe_code)] // every test uses a part of it
 
+#[cfg(feature = "ffi")]
+pub mod call;
+
 use std::net::SocketAddr;
 
 use realpeer::{Family, Header, Limits, Progress, TlvField, Transport, Versions, parse};

@@ -131,6 +131,15 @@ impl Nginx {
         });
     }
 
+    /// Takes the configuration anew after `change` where no new workers will
+    /// tell that it has.
+    pub fn reload_single_process(&mut self, change: impl FnOnce(&mut Site)) {
+        change(&mut self.site);
+        self.site.write_config();
+        self.process.signal(Signal::HUP);
+        self.wait_for_error("reconfiguring");
+    }
+
     /// Asks for a reload that nginx must refuse, the `nth` in its life, and
     /// returns when it has.
     pub fn reload_refused(&mut self, nth: usize, change: impl FnOnce(&mut Site)) {
@@ -162,6 +171,16 @@ impl Nginx {
     /// The workers of the master that was started last.
     pub fn new_workers(&self) -> Vec<u32> {
         self.newer.as_ref().map(Guard::children).unwrap_or_default()
+    }
+
+    /// Ends the new master, so that the old one is the only one again.
+    pub fn stop_new_binary(&mut self) {
+        let old = self.process.pid();
+        if let Some(mut newer) = self.newer.take() {
+            newer.signal(Signal::TERM);
+        }
+        // The old master takes its file back when its child has ended.
+        wait_until("the old master to be alone", || pid_in(self.dir()).filter(|pid| *pid == old));
     }
 
     /// Waits for the end of the old master, which was asked to quit.

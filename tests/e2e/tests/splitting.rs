@@ -1,9 +1,11 @@
 //! Headers in pieces, headers fused with what follows, and long ones.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::{Mutex, mpsc};
 
 use realpeer_e2e::{
-    Authority, Client, Nginx, PAGE, Site, TlsClient, Upstream, V2, Which, aws_header,
+    Authority, Client, Nginx, PAGE, Request, Site, TlsClient, Upstream, V2, Which, aws_header,
     on_each_nginx, v1,
 };
 
@@ -283,6 +285,45 @@ on_each_nginx! {
                 });
             }
         });
+    }
+
+    /// While the first request waits for its upstream, the rest of a second one
+    /// comes, of which the beginning came with the header. The event is told
+    /// once, and long before somebody wants to know.
+    fn a_pipelined_request_in_two_pieces_is_read_whole(which) {
+        let (asked, was_asked) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let released = Mutex::new(released);
+        let upstream = Upstream::start(move |mut stream| {
+            asked.send(Request::read(&mut stream).head).expect("a test that listens");
+            released.lock().expect("no panic").recv().expect("a release");
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").expect("nginx");
+        });
+        let mut site = Site::new(which);
+        let port = site.port();
+        // A buffer so small that what came is taken over bit by bit.
+        site.http(format!(
+            "server {{ listen 127.0.0.1:{port}; realpeer require all;
+                       client_header_buffer_size 128; large_client_header_buffers 4 8k;
+                       location / {{ proxy_pass http://127.0.0.1:{}; }} }}",
+            upstream.port()
+        ));
+        let _nginx = site.start();
+        let first = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n";
+        let second =
+            format!("GET /2 HTTP/1.1\r\nHost: a\r\nX-Filler: {}\r\n\r\n", "x".repeat(700));
+        let (early, late) = second.split_at(500);
+
+        let mut client = Client::connect(port);
+        client.send([&v1(VISITOR, LISTENER)[..], first.as_bytes(), early.as_bytes()].concat());
+        assert!(was_asked.recv().expect("a request").starts_with("GET /1 "));
+        client.send(late).wait_until_read();
+        release.send(()).expect("an upstream");
+        assert_eq!(client.response().status, 204);
+        let seen = was_asked.recv_timeout(realpeer_e2e::PATIENCE).expect("the second request");
+        assert!(seen.starts_with("GET /2 ") && seen.contains(&"x".repeat(700)), "{seen}");
+        release.send(()).expect("an upstream");
+        assert_eq!(client.response().status, 204);
     }
 
     fn every_request_of_a_connection_sees_the_client(which) {

@@ -43,7 +43,8 @@ pub fn addresses(source: SocketAddr, destination: SocketAddr, transport: u8) -> 
 pub fn v2(version_command: u8, family: u8, block: &[u8]) -> Vec<u8> {
     let mut header = b"\x0d\x0a\x0d\x0a\x00\x0d\x0aQUIT\x0a".to_vec();
     header.extend([version_command, family]);
-    header.extend(u16::try_from(block.len()).expect("a block of at most 65535 bytes").to_be_bytes());
+    header
+        .extend(u16::try_from(block.len()).expect("a block of at most 65535 bytes").to_be_bytes());
     header.extend(block);
     header
 }

@@ -1,0 +1,36 @@
+/*
+ * What the C tests share: checks that are counted, and go on after a fault.
+ */
+
+#ifndef CHECK_H
+#define CHECK_H
+
+#define _DEFAULT_SOURCE 1
+
+#include "realpeer.h"
+
+
+/* Goes on after a fault: one run tells all. */
+#define check(condition, ...)                                                 \
+    do {                                                                      \
+        checks++;                                                             \
+        if (!(condition)) {                                                   \
+            fault(__FILE__, __LINE__, #condition, __VA_ARGS__);               \
+        }                                                                     \
+    } while (0)
+
+
+extern unsigned long  checks;
+extern unsigned long  faults;
+
+
+void fault(const char *file, int line, const char *condition,
+    const char *format, ...);
+
+/* The address and port against "192.0.2.1 80", or "-" for none. */
+void check_address(const realpeer_address *address, const char *wanted);
+
+/* Reads the vectors from stdin, and returns how many there were. */
+unsigned check_vectors(void);
+
+#endif

@@ -1,0 +1,282 @@
+//! What the C functions do with what lies in memory: TLVs, texts, addresses as
+//! `struct sockaddr`, arrays of rules.
+#![cfg(feature = "ffi")]
+#![allow(missing_docs, unreachable_pub, unsafe_code)]
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::std_instead_of_core)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::cast_possible_truncation)]
+// Every call stands beside what it is called with.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+mod common;
+
+use std::mem::{MaybeUninit, offset_of, zeroed};
+use std::ptr::{null, null_mut};
+
+use common::call::{INVALID, Room, c, rule};
+use libc::{AF_INET, AF_INET6, AF_UNIX, sockaddr, sockaddr_in, sockaddr_in6, socklen_t};
+use realpeer::ffi::*;
+use realpeer::{Policy, Rule};
+
+// ---- TLVs
+
+#[test]
+fn iteration_stops_where_it_should() {
+    let tlvs = [1, 0, 2, b'h', b'2', 4, 0, 0, 9];
+    let mut tlv = realpeer_tlv { value: null(), length: 0, kind: 0, reserved: [9; 3] };
+    let mut position = 0;
+    let mut next = |position: &mut usize| unsafe {
+        let result =
+            realpeer_tlv_next(tlvs.as_ptr(), tlvs.len(), position, &mut tlv, size_of_val(&tlv));
+        (result, tlv)
+    };
+    let (result, first) = next(&mut position);
+    assert_eq!((result, position, first.kind, first.length), (1, 5, 1, 2));
+    assert_eq!((first.value, first.reserved), (tlvs[3..].as_ptr(), [0; 3]));
+    let (result, second) = next(&mut position);
+    assert_eq!((result, position, second.kind, second.length), (1, 8, 4, 0));
+    assert!(!second.value.is_null());
+    assert_eq!((next(&mut position).0, position), (0, 8));
+    position = 9;
+    assert_eq!((next(&mut position).0, position), (0, 9));
+    for beyond in [10, usize::MAX] {
+        position = beyond;
+        assert_eq!((next(&mut position).0, position), (INVALID, beyond));
+    }
+}
+
+#[test]
+fn tls_taken_apart() {
+    let tlvs = [0x20, 0, 10, 5, 0, 0, 0, 0, 0x22, 0, 2, b'a', b'b'];
+    let mut ssl: realpeer_ssl = unsafe { zeroed() };
+    let n = size_of_val(&ssl);
+    assert_eq!(unsafe { realpeer_tlv_ssl(tlvs.as_ptr(), tlvs.len(), &mut ssl, n) }, 1);
+    assert_eq!((ssl.client, ssl.verify, ssl.verified, ssl.tlvs_length), (5, 0, 1, 5));
+    assert_eq!((ssl.tlvs, ssl.reserved), (tlvs[8..].as_ptr(), [0; 6]));
+    let failed = [0x20, 0, 5, 7, 0, 0, 1, 2];
+    assert_eq!(unsafe { realpeer_tlv_ssl(failed.as_ptr(), failed.len(), &mut ssl, n) }, 1);
+    assert_eq!((ssl.client, ssl.verify, ssl.verified, ssl.tlvs_length), (7, 0x102, 0, 0));
+    assert!(!ssl.tlvs.is_null());
+}
+
+#[test]
+fn lengths_of_texts_are_given_though_they_do_not_fit() {
+    let tlvs = [1, 0, 3, b'h', b'\n', b'2'];
+    let mut out = Room::new();
+    for (size, written) in [(0, false), (5, false), (6, true), (7, true)] {
+        out = Room::new();
+        let len = unsafe { realpeer_tlv_text(tlvs.as_ptr(), tlvs.len(), 1, out.of(), size) };
+        assert_eq!(len, 6);
+        assert_eq!(!out.is_untouched_from(0), written, "{size}");
+    }
+    assert_eq!(&out.0[..6], b"h\\x0A2");
+    assert!(out.is_untouched_from(6), "no NUL is added");
+}
+
+// ---- addresses
+
+fn address(text: &str, port: u16) -> realpeer_address {
+    let mut ip = [0; 16];
+    let family = match text.parse().unwrap() {
+        std::net::IpAddr::V4(v4) => {
+            ip[..4].copy_from_slice(&v4.octets());
+            1
+        }
+        std::net::IpAddr::V6(v6) => {
+            ip = v6.octets();
+            2
+        }
+    };
+    realpeer_address { family, reserved: 0, port, ip }
+}
+
+#[test]
+fn addresses_as_text() {
+    for text in ["192.0.2.1", "::", "2001:db8::1", "::ffff:192.0.2.1"] {
+        let from = address(text, 80);
+        for size in 0..=REALPEER_ADDRESS_TEXT {
+            let mut out = Room::new();
+            let len = unsafe { realpeer_address_text(&from, out.of(), size) };
+            assert_eq!(len as usize, text.len());
+            if size > text.len() {
+                assert_eq!(&out.0[..=text.len()], [text.as_bytes(), b"\0"].concat());
+                assert!(out.is_untouched_from(text.len() + 1));
+            } else {
+                assert!(out.is_untouched_from(0), "{text} in {size} bytes");
+            }
+        }
+    }
+    let mut out = Room::new();
+    for family in [0, 3, 4, 255] {
+        let none = realpeer_address { family, ..address("192.0.2.1", 80) };
+        let result = unsafe { realpeer_address_text(&none, out.of(), 64) };
+        assert_eq!(result, Error::NotFound as i32);
+    }
+    assert!(out.is_untouched_from(0));
+}
+
+#[test]
+fn addresses_as_sockaddr() {
+    for (text, family, size) in [
+        ("192.0.2.1", AF_INET, size_of::<sockaddr_in>()),
+        ("2001:db8::1", AF_INET6, size_of::<sockaddr_in6>()),
+    ] {
+        let from = address(text, 0x1234);
+        for room_len in 0..=128 {
+            let mut room = Room::new();
+            let mut len = room_len as socklen_t;
+            let result = unsafe { realpeer_address_to_sockaddr(&from, room.of(), &mut len) };
+            if room_len < size {
+                assert_eq!((result, len as usize), (INVALID, room_len));
+                assert!(room.is_untouched_from(0));
+                continue;
+            }
+            assert_eq!((result, len as usize), (0, size));
+            assert!(room.is_untouched_from(size));
+            assert_eq!(i32::from(unsafe { (*room.of::<sockaddr>()).sa_family }), family);
+            let port = if family == AF_INET {
+                let at = offset_of!(sockaddr_in, sin_addr);
+                assert_eq!(room.0[at..at + 4], from.ip[..4]);
+                unsafe { (*room.of::<sockaddr_in>()).sin_port }
+            } else {
+                let v6 = unsafe { *room.of::<sockaddr_in6>() };
+                assert_eq!(v6.sin6_addr.s6_addr, from.ip);
+                assert_eq!((v6.sin6_flowinfo, v6.sin6_scope_id), (0, 0));
+                v6.sin6_port
+            };
+            assert_eq!(port.to_ne_bytes(), [0x12, 0x34], "network byte order");
+        }
+    }
+    let mut room = Room::new();
+    let mut len = 128;
+    let none = realpeer_address::default();
+    let result = unsafe { realpeer_address_to_sockaddr(&none, room.of(), &mut len) };
+    assert_eq!((result, len), (Error::NotFound as i32, 128));
+    assert!(room.is_untouched_from(0));
+}
+
+// ---- rules
+
+#[test]
+fn peers_as_sockaddr() {
+    let mut rules = [
+        rule("192.0.2.0/24", Policy::Require),
+        rule("2001:db8::/32", Policy::Optional),
+        rule("unix:", Policy::Direct),
+    ];
+    assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), 3, null_mut()) }, 0);
+    let find = |peer: &[u8]| unsafe {
+        realpeer_rules_find(rules.as_ptr(), 3, peer.as_ptr().cast(), peer.len() as socklen_t)
+    };
+    let peer = |text: &str| {
+        let mut room = Room::new();
+        let mut len = 512;
+        let from = address(text, 80);
+        assert_eq!(unsafe { realpeer_address_to_sockaddr(&from, room.of(), &mut len) }, 0);
+        room.0[..len as usize].to_vec()
+    };
+    assert_eq!(find(&peer("192.0.2.9")), Policy::Require as i32);
+    assert_eq!(find(&peer("::ffff:192.0.2.9")), Policy::Require as i32);
+    assert_eq!(find(&peer("2001:db8::9")), Policy::Optional as i32);
+    assert_eq!(find(&peer("198.51.100.1")), REALPEER_POLICY_NONE);
+
+    // Any length and alignment; what is not all there is nobody.
+    for whole in [peer("192.0.2.9"), peer("2001:db8::9")] {
+        let needed = if whole.len() == 16 { 8 } else { 24 };
+        for len in 0..whole.len() {
+            let wanted = if len < needed { REALPEER_POLICY_NONE } else { find(&whole) };
+            assert_eq!(find(&whole[..len]), wanted, "{len} of {}", whole.len());
+        }
+        let shifted = [&[0xaa][..], &whole].concat();
+        assert_eq!(find(&shifted[1..]), find(&whole));
+    }
+    let family = |family: i32| (family as u16).to_ne_bytes().to_vec();
+    assert_eq!(find(&family(AF_UNIX)), Policy::Direct as i32);
+    let named = [family(AF_UNIX), b"/run/client.sock\0".to_vec()].concat();
+    assert_eq!(find(&named), Policy::Direct as i32);
+    for other in [libc::AF_UNSPEC, libc::AF_NETLINK, 0xffff] {
+        assert_eq!(find(&[family(other), vec![0; 30]].concat()), REALPEER_POLICY_NONE);
+    }
+    // `all` is for whoever can be told apart, not for what is no address.
+    let all = [rule("all", Policy::Require)];
+    let nobody = family(libc::AF_NETLINK);
+    let found = unsafe { realpeer_rules_find(all.as_ptr(), 1, nobody.as_ptr().cast(), 2) };
+    assert_eq!(found, REALPEER_POLICY_NONE);
+}
+
+#[test]
+fn duplicates_are_named() {
+    let mut rules: Vec<Rule> = Vec::new();
+    for (source, tag) in [("10.0.0.0/8", 12), ("all", 5), ("10.1.2.3/8", 4)] {
+        let mut out = MaybeUninit::<Rule>::uninit();
+        let result = unsafe {
+            realpeer_rule_parse(
+                c(source),
+                source.len(),
+                1,
+                tag,
+                out.as_mut_ptr(),
+                size_of::<Rule>(),
+            )
+        };
+        assert_eq!(result, i32::from(tag == 4));
+        rules.push(unsafe { out.assume_init() });
+    }
+    let mut tags = [0; 2];
+    let duplicate = Error::DuplicateSource as i32;
+    assert_eq!(
+        unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), 3, tags.as_mut_ptr()) },
+        duplicate
+    );
+    assert_eq!(tags, [4, 12]);
+    assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), 3, null_mut()) }, duplicate);
+}
+
+#[test]
+fn arrays_are_compared_by_source_and_policy() {
+    let prepared = |list: &[(&str, Policy)]| {
+        let mut rules: Vec<Rule> =
+            list.iter().map(|(source, policy)| rule(source, *policy)).collect();
+        assert_eq!(
+            unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), rules.len(), null_mut()) },
+            0
+        );
+        rules
+    };
+    let equal = |a: &[Rule], b: &[Rule]| unsafe {
+        realpeer_rules_equal(a.as_ptr(), a.len(), b.as_ptr(), b.len())
+    };
+    use Policy::{Direct, Require};
+    let a = prepared(&[("10.0.0.0/8", Require), ("all", Direct)]);
+    assert_eq!(equal(&a, &prepared(&[("all", Direct), ("10.9.9.9/8", Require)])), 1);
+    assert_eq!(equal(&a, &prepared(&[("all", Require), ("10.0.0.0/8", Require)])), 0);
+    assert_eq!(equal(&a, &prepared(&[("all", Direct), ("10.0.0.0/9", Require)])), 0);
+    assert_eq!(equal(&a, &prepared(&[("all", Direct)])), 0);
+    assert_eq!(equal(&a, &[]), 0);
+    assert_eq!(equal(&[], &[]), 1);
+}
+
+/// `const` may be used by many at once.
+#[test]
+fn concurrently() {
+    let mut rules: Vec<Rule> =
+        (0..=255).map(|i| rule(&format!("10.{i}.0.0/16"), Policy::ALL[i % 5])).collect();
+    assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), rules.len(), null_mut()) }, 0);
+    let rules = &rules[..];
+    std::thread::scope(|scope| {
+        for thread in 0..4_u8 {
+            scope.spawn(move || {
+                for i in 0..=255_u8 {
+                    let mut room = Room::new();
+                    let mut len = 512;
+                    let from = address(&format!("10.{i}.{thread}.1"), 1);
+                    let found = unsafe {
+                        assert_eq!(realpeer_address_to_sockaddr(&from, room.of(), &mut len), 0);
+                        realpeer_rules_find(rules.as_ptr(), rules.len(), room.of(), len)
+                    };
+                    assert_eq!(found, Policy::ALL[usize::from(i) % 5] as i32);
+                }
+            });
+        }
+    });
+}
