@@ -127,9 +127,8 @@ ngx_mail_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
     addr->conf = conf->ctx->srv_conf[ngx_mail_realpeer_module.ctx_index];
     addr->native = conf->proxy_protocol;
 
-    /* TLS may begin at once, and the server speaks first where it does not */
-
-    addr->exact = 1;
+    addr->exact = 1;    /* TLS may begin at once */
+    addr->greets = 1;
 
     return ip;
 }

@@ -559,6 +559,11 @@ ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
         ngx_realpeer_free_buffer(c, ctx);
     }
 
+    if (ctx->addr->greets && rev->ready) {
+        /* of what has come with the header no event will tell again */
+        ngx_post_event(rev, &ngx_posted_events);
+    }
+
     ctx->handler(c);
 }
 

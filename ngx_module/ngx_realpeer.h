@@ -84,6 +84,9 @@ typedef struct {
 
     /* "proxy_protocol" of "listen" */
     unsigned                       native:1;
+
+    /* the server speaks first, and reads when an event tells it to */
+    unsigned                       greets:1;
 } ngx_realpeer_addr_t;
 
 
@@ -184,8 +187,8 @@ ngx_realpeer_place_t *ngx_realpeer_policy_place(ngx_realpeer_conf_t *rcf);
 /* ngx_realpeer_listen.c: listening sockets */
 
 /*
- * Sets conf, exact and native of the n-th address of a listening socket, and
- * returns where its IP address is: an in_addr_t or a struct in6_addr.
+ * Sets conf and flags of the n-th address of a listening socket, and returns
+ * where its IP address is: an in_addr_t or a struct in6_addr.
  */
 typedef void *(*ngx_realpeer_get_addr_pt)(ngx_listening_t *ls, ngx_uint_t n,
     ngx_realpeer_addr_t *addr);

@@ -155,6 +155,12 @@ ngx_realpeer_check_addr(ngx_cycle_t *cycle, ngx_listening_t *ls,
     place = ngx_realpeer_policy_place(addr->conf);
 
     if (ls->type != SOCK_STREAM) {
+
+        if (ls->worker > 0) {
+            /* a clone: the first one has been warned of */
+            return NGX_OK;
+        }
+
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
                       "\"realpeer\" covers TCP only: connections to %V over "
                       "UDP or QUIC keep the address of their peer, whoever "
