@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 
 use crate::http::Response;
+use crate::page::Vars;
 use crate::wait::PATIENCE;
 
 /// How a connection ended, seen from the client.
@@ -26,6 +27,15 @@ impl Ending {
     pub fn response(&self) -> Response {
         match self {
             Self::Answered(bytes) => Response::parse(bytes),
+            Self::Unanswered => panic!("closed without a byte"),
+        }
+    }
+
+    /// The variables that a server of stream returned.
+    #[track_caller]
+    pub fn vars(&self) -> Vars {
+        match self {
+            Self::Answered(bytes) => Vars::new(bytes),
             Self::Unanswered => panic!("closed without a byte"),
         }
     }
@@ -190,8 +200,10 @@ pub(crate) fn read_to_end(stream: &mut impl Read) -> Ending {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
         Ok(_) => {}
-        // Closing with unread bytes in the queue is a reset.
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        // Closing with unread bytes in the queue is a reset; closing without
+        // a word of TLS is no end of TLS.
+        Err(error)
+            if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) => {}
         Err(error) => panic!("still open after {:?}: {error}", String::from_utf8_lossy(&bytes)),
     }
     if bytes.is_empty() { Ending::Unanswered } else { Ending::Answered(bytes) }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use crate::auth_http::AuthHttp;
 use crate::certificates::Authority;
-use crate::client::{Client, Ending};
+use crate::client::Client;
 use crate::dialogue::Dialogue;
 use crate::nginx::Nginx;
 use crate::page::{PAGE, STREAM_PAGE, Vars};
@@ -136,8 +136,8 @@ impl Front {
         let vars = match self.kind {
             Kind::Http => client.get("/").vars(),
             Kind::Https => TlsClient::over(client, &self.authority).get("/").vars(),
-            Kind::Stream => page(&client.ending()),
-            _ => page(&TlsClient::over(client, &self.authority).ending()),
+            Kind::Stream => client.ending().vars(),
+            _ => TlsClient::over(client, &self.authority).ending().vars(),
         };
         Seen { peer, client: vars.var("remote_addr"), vars: Some(vars) }
     }
@@ -160,14 +160,6 @@ impl Front {
             Subsystem::Stream => nginx.log("stream.log").lines().count(),
             Subsystem::Mail => self.auth_http.requests().len(),
         }
-    }
-}
-
-#[track_caller]
-fn page(ending: &Ending) -> Vars {
-    match ending {
-        Ending::Answered(bytes) => Vars::new(bytes),
-        Ending::Unanswered => panic!("closed without a byte"),
     }
 }
 

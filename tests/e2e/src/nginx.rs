@@ -106,6 +106,11 @@ impl Nginx {
         instruments::system_calls(self.dir(), worker)
     }
 
+    /// The master, or all there is where there is none.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// The workers that run now, old ones of a reload included.
     pub fn workers(&self) -> Vec<u32> {
         self.process.children()

@@ -66,7 +66,7 @@ pub fn stream_return(variables: &[&str]) -> String {
 }
 
 /// What such a page says, one `name=value` a line.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vars {
     text: String,
 }

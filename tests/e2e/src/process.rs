@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{
     Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper,
-    set_parent_process_death_signal, waitpid,
+    set_parent_process_death_signal, test_kill_process, waitpid,
 };
 
 use crate::wait::{PATIENCE, wait_until};
@@ -80,9 +80,14 @@ impl Guard {
             Process::Child(child) => child.try_wait().expect("a child can be waited for"),
             Process::Adopted { pid, ended } => {
                 if ended.is_none() {
-                    // An error: its parent lives, and so it is not ours yet.
-                    let waited = waitpid(Some(*pid), WaitOptions::NOHANG).unwrap_or_default();
-                    *ended = waited.map(|(_, status)| ExitStatus::from_raw(status.as_raw()));
+                    *ended = match waitpid(Some(*pid), WaitOptions::NOHANG) {
+                        Ok(waited) => {
+                            waited.map(|(_, status)| ExitStatus::from_raw(status.as_raw()))
+                        }
+                        // Not ours: its parent lives, and has perhaps waited
+                        // for it already.
+                        Err(_) => test_kill_process(*pid).err().map(|_| ExitStatus::default()),
+                    };
                 }
                 *ended
             }

@@ -73,6 +73,19 @@ impl Upstream {
         Self { address, ended, thread: Some(thread) }
     }
 
+    /// Sends back every byte it gets.
+    pub fn mirror() -> Self {
+        Self::start(|mut stream| {
+            let mut buffer = vec![0; 65_536];
+            while let Ok(length @ 1..) = stream.read(&mut buffer) {
+                // A client that has gone away is the test's own doing.
+                if stream.write_all(&buffer[..length]).is_err() {
+                    return;
+                }
+            }
+        })
+    }
+
     /// Answers each request with its own head, and the length of its body and
     /// the sum of the body's bytes in headers.
     pub fn echo() -> Self {

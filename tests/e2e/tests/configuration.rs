@@ -1,48 +1,67 @@
 //! What `nginx -t` says, word for word.
 
-use realpeer_e2e::{Site, Which, on_each_nginx};
+use realpeer_e2e::{Site, Subsystem, Which, on_each_nginx};
 
 /// A configuration, and all that nginx must say of it.
 struct Case {
-    /// Goes into `http`, from line 2 of nginx.conf on. PORT and OTHER are free
-    /// ports.
-    http: String,
+    /// Goes into its block, from line 2 of nginx.conf on. PORT and OTHER are
+    /// free ports, SERVE is what a server of this block needs.
+    block: String,
     passes: bool,
     messages: Vec<String>,
 }
 
-fn fails(http: &str, message: &str) -> Case {
-    Case { http: http.into(), passes: false, messages: vec![format!("[emerg] {message}")] }
+fn fails(block: &str, message: &str) -> Case {
+    Case { block: block.into(), passes: false, messages: vec![format!("[emerg] {message}")] }
 }
 
-fn passes(http: &str) -> Case {
-    Case { http: http.into(), passes: true, messages: Vec::new() }
+fn passes(block: &str) -> Case {
+    Case { block: block.into(), passes: true, messages: Vec::new() }
 }
 
-fn warns(http: &str, message: &str) -> Case {
-    Case { http: http.into(), passes: true, messages: vec![format!("[warn] {message}")] }
+fn warns(block: &str, message: &str) -> Case {
+    Case { block: block.into(), passes: true, messages: vec![format!("[warn] {message}")] }
 }
 
-fn must_say(which: Which, cases: &[Case]) {
+fn must_say_in(which: Which, subsystem: Subsystem, cases: &[Case]) {
     let mut wrong = Vec::new();
+    let serve = match subsystem {
+        Subsystem::Http => "",
+        Subsystem::Stream => "return x;",
+        Subsystem::Mail => "protocol pop3; auth_http 127.0.0.1:OTHER/;",
+    };
     for case in cases {
         let mut site = Site::new(which);
         let (port, other) = (site.port().to_string(), site.port().to_string());
-        let fill_in = |text: &str| text.replace("PORT", &port).replace("OTHER", &other);
+        let fill_in = |text: &str| {
+            text.replace("SERVE", serve).replace("PORT", &port).replace("OTHER", &other)
+        };
         site.file("rules.conf", "\nrealpeer require 192.0.2.1\n    nobody;\n");
-        site.http(fill_in(&case.http));
+        site.block(subsystem, fill_in(&case.block));
         let check = site.check();
         let wanted: Vec<_> = case.messages.iter().map(|line| fill_in(line)).collect();
         if check.passed != case.passes || check.messages != wanted {
-            wrong.push(format!("{}\ngives {check:#?}\ninstead of {wanted:#?}", case.http));
+            let name = subsystem.name();
+            wrong.push(format!("{name}: {}\ngives {check:#?}\ninstead of {wanted:#?}", case.block));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// One directive in `http`, and a server that makes use of it.
+fn must_say(which: Which, cases: &[Case]) {
+    must_say_in(which, Subsystem::Http, cases);
+}
+
+/// What is the same in every block.
+fn must_say_everywhere(which: Which, cases: &[Case]) {
+    for subsystem in Subsystem::ALL {
+        must_say_in(which, subsystem, cases);
+    }
+}
+
+/// One directive in the block, and a server that makes use of it.
 fn used(directives: &str) -> String {
-    format!("{directives}\nserver {{ listen 127.0.0.1:PORT; }}")
+    format!("{directives}\nserver {{ listen 127.0.0.1:PORT; SERVE }}")
 }
 
 fn policies_and_sources() -> Vec<Case> {
@@ -66,10 +85,6 @@ fn policies_and_sources() -> Vec<Case> {
         fails(
             "include rules.conf;",
             r#"invalid source "nobody" in "realpeer": not an IPv4 or IPv6 address, a CIDR block, "unix:" or "all" in rules.conf:3"#,
-        ),
-        fails(
-            "server { listen 127.0.0.1:PORT; location / { realpeer require all; } }",
-            r#""realpeer" directive is not allowed here in nginx.conf:2"#,
         ),
     ];
     for source in
@@ -136,14 +151,16 @@ fn duplicates() -> Vec<Case> {
         twice("realpeer require all;\nrealpeer refuse all;", "all", "all"),
         twice("realpeer require unix:;\nrealpeer refuse unix:;", "unix:", "unix:"),
         fails(
-            "server { listen 127.0.0.1:PORT;\nrealpeer require all;\nrealpeer direct all; }",
+            "server { listen 127.0.0.1:PORT; SERVE\nrealpeer require all;\nrealpeer direct all; }",
             r#"source "all" in "realpeer" is the same as "all" in nginx.conf:3, remove one of them in nginx.conf:4"#,
         ),
         passes(&used(
             "realpeer require 192.0.2.0/24; realpeer refuse 192.0.2.0/25 192.0.2.0 all;
              realpeer optional 0.0.0.0/0 ::/0;",
         )),
-        passes("realpeer require all;\nserver { listen 127.0.0.1:PORT; realpeer refuse all; }"),
+        passes(
+            "realpeer require all;\nserver { listen 127.0.0.1:PORT; SERVE realpeer refuse all; }",
+        ),
     ]
 }
 
@@ -152,10 +169,10 @@ fn off() -> Vec<Case> {
     vec![
         passes(
             "realpeer require all;
-             server { listen 127.0.0.1:PORT; realpeer off; }
-             server { listen 127.0.0.1:OTHER; }",
+             server { listen 127.0.0.1:PORT; SERVE realpeer off; }
+             server { listen 127.0.0.1:OTHER; SERVE }",
         ),
-        passes("server { listen 127.0.0.1:PORT; realpeer off; }"),
+        passes("server { listen 127.0.0.1:PORT; SERVE realpeer off; }"),
         fails("realpeer off all;", r#""realpeer off" takes no source in nginx.conf:2"#),
         fails(
             "realpeer off;\nrealpeer off;",
@@ -177,16 +194,16 @@ fn settings() -> Vec<Case> {
         passes(
             "realpeer require all; realpeer_timeout 5s; realpeer_max_header 65551;
              realpeer_versions 1 2; realpeer_no_address refuse;
-             server { listen 127.0.0.1:PORT; realpeer_timeout 3s; realpeer_max_header 16;
+             server { listen 127.0.0.1:PORT; SERVE realpeer_timeout 3s; realpeer_max_header 16;
                       realpeer_versions 2; realpeer_no_address accept; }
-             server { listen 127.0.0.1:OTHER; realpeer_max_header 4k; realpeer_versions 2 1; }",
+             server { listen 127.0.0.1:OTHER; SERVE realpeer_max_header 4k; realpeer_versions 2 1; }",
         ),
         warns(
             &used("realpeer require all;\nrealpeer_timeout 2999ms;"),
             r#""realpeer_timeout" is less than 3s, which a TCP retransmission of the header may take in nginx.conf:3"#,
         ),
         warns(
-            "server { listen 127.0.0.1:PORT;\nrealpeer_timeout 9s; realpeer_versions 2; }",
+            "server { listen 127.0.0.1:PORT; SERVE\nrealpeer_timeout 9s; realpeer_versions 2; }",
             r#"realpeer directives have no effect without "realpeer" itself, which says who may send the header in nginx.conf:3"#,
         ),
         fails(
@@ -240,8 +257,8 @@ fn servers_that_share_a_listener() -> Vec<Case> {
     // Two servers on one address; the first one is the default.
     let two = |first: &str, second: &str| {
         format!(
-            "server {{ listen 127.0.0.1:PORT; server_name a; {first} }}
-             server {{ listen 127.0.0.1:PORT; server_name b;\n{second} }}"
+            "server {{ listen 127.0.0.1:PORT; server_name a; SERVE {first} }}
+             server {{ listen 127.0.0.1:PORT; server_name b; SERVE\n{second} }}"
         )
     };
     let another = r#"server "b" states another realpeer policy for 127.0.0.1:PORT than the default server "a" in nginx.conf:2, which rules there: state the same, or nothing in nginx.conf:4"#;
@@ -262,67 +279,124 @@ fn servers_that_share_a_listener() -> Vec<Case> {
         fails(&two("", require), none),
         fails(&two("realpeer off;", require), none),
         fails(
-            "server { listen 127.0.0.1:PORT; server_name a; realpeer require all; }
-             server { listen 127.0.0.1:PORT default_server; server_name b; }",
+            "server { listen 127.0.0.1:PORT; server_name a; SERVE realpeer require all; }
+             server { listen 127.0.0.1:PORT default_server; server_name b; SERVE }",
             r#"server "a" states a realpeer policy for 127.0.0.1:PORT, where the default server "b" in nginx.conf:3 rules and has none: move it there in nginx.conf:2"#,
         ),
         passes(&format!("realpeer optional all; {}", two("", ""))),
         fails(&format!("realpeer optional all; {}", two("", require)), another),
         passes(
-            "server { listen PORT; realpeer require all; }
-             server { listen 127.0.0.1:PORT; realpeer optional all; }",
+            "server { listen PORT; SERVE realpeer require all; }
+             server { listen 127.0.0.1:PORT; SERVE realpeer optional all; }",
         ),
         passes(
-            "server { listen 127.0.0.1:PORT; server_name a; realpeer require all; }
-             server { listen 127.0.0.1:OTHER; server_name a; realpeer optional all; }",
+            "server { listen 127.0.0.1:PORT; server_name a; SERVE realpeer require all; }
+             server { listen 127.0.0.1:OTHER; server_name a; SERVE realpeer optional all; }",
         ),
     ]
+}
+
+const BOTH: &str = r#""realpeer" and the "proxy_protocol" parameter of "listen 127.0.0.1:PORT" would both read the header, remove one of them"#;
+
+/// The parameter counts for all servers of an address, whoever states it.
+fn native_proxy_protocol_of_another_server() -> Vec<Case> {
+    vec![fails(
+        "server { listen 127.0.0.1:PORT; server_name a; SERVE realpeer require all; }
+             server { listen 127.0.0.1:PORT proxy_protocol; server_name b; SERVE }",
+        &format!("{BOTH} in nginx.conf:2"),
+    )]
 }
 
 fn native_proxy_protocol() -> Vec<Case> {
-    let both = r#""realpeer" and the "proxy_protocol" parameter of "listen 127.0.0.1:PORT" would both read the header, remove one of them"#;
     vec![
         fails(
-            "server { listen 127.0.0.1:PORT proxy_protocol;\nrealpeer require all; }",
-            &format!("{both} in nginx.conf:3"),
+            "server { listen 127.0.0.1:PORT proxy_protocol; SERVE\nrealpeer require all; }",
+            &format!("{BOTH} in nginx.conf:3"),
         ),
         fails(
-            "realpeer require all;\nserver { listen 127.0.0.1:PORT proxy_protocol; }",
-            &format!("{both} in nginx.conf:2"),
-        ),
-        fails(
-            "server { listen 127.0.0.1:PORT; server_name a; realpeer require all; }
-             server { listen 127.0.0.1:PORT proxy_protocol; server_name b; }",
-            &format!("{both} in nginx.conf:2"),
+            "realpeer require all;\nserver { listen 127.0.0.1:PORT proxy_protocol; SERVE }",
+            &format!("{BOTH} in nginx.conf:2"),
         ),
         passes(
-            "server { listen 127.0.0.1:PORT proxy_protocol; }
-             server { listen 127.0.0.1:OTHER; realpeer require all; }",
+            "server { listen 127.0.0.1:PORT proxy_protocol; SERVE }
+             server { listen 127.0.0.1:OTHER; SERVE realpeer require all; }",
         ),
         passes(
             "realpeer require all;
-             server { listen 127.0.0.1:PORT proxy_protocol; realpeer off; }
-             server { listen 127.0.0.1:OTHER; }",
+             server { listen 127.0.0.1:PORT proxy_protocol; SERVE realpeer off; }
+             server { listen 127.0.0.1:OTHER; SERVE }",
         ),
     ]
 }
 
-/// nginx itself names no line for a variable that it does not know.
-fn unknown_variables() -> Vec<Case> {
+/// nginx itself names no line for a variable that it does not know. `answer`
+/// is what a server answers with.
+fn unknown_variables(answer: &str) -> Vec<Case> {
     let mut cases = Vec::new();
     for name in ["tlv_colour", "tlv_hex_colour", "tlv_0x1", "tlv_0xzz", "tlv_hex_", "tlv_"] {
         cases.push(fails(
-            &format!("server {{ listen 127.0.0.1:PORT; return 200 $realpeer_{name}; }}"),
+            &format!("server {{ listen 127.0.0.1:PORT; {answer} $realpeer_{name}; }}"),
             &format!(
                 r#"unknown TLV in variable "$realpeer_{name}", see the documentation of "$realpeer_tlv_NAME" for the names, or write the type as "0x" and two hex digits"#
             ),
         ));
     }
     cases.push(fails(
-        "server { listen 127.0.0.1:PORT; return 200 $realpeer_colour; }",
+        &format!("server {{ listen 127.0.0.1:PORT; {answer} $realpeer_colour; }}"),
         r#"unknown "realpeer_colour" variable"#,
     ));
     cases
+}
+
+fn levels_of_http() -> Vec<Case> {
+    let elsewhere = r#""realpeer" directive is not allowed here in nginx.conf:2"#;
+    vec![
+        fails("server { listen 127.0.0.1:PORT; location / { realpeer require all; } }", elsewhere),
+        fails("upstream a { realpeer require all; }", elsewhere),
+    ]
+}
+
+/// Until 1.25.5 servers of stream cannot share an address; those of mail never
+/// can. It is nginx that says so.
+fn addresses_of_one_server_only() -> Vec<Case> {
+    let same = r#"duplicate "127.0.0.1:PORT" address and port pair in nginx.conf:3"#;
+    vec![
+        fails(
+            "server { listen 127.0.0.1:PORT; SERVE realpeer require all; }
+             server { listen 127.0.0.1:PORT; SERVE }",
+            same,
+        ),
+        passes(
+            "server { listen PORT; SERVE realpeer require all; }
+             server { listen 127.0.0.1:PORT; SERVE realpeer optional all; }",
+        ),
+    ]
+}
+
+fn udp() -> Vec<Case> {
+    let not_covered = r#""realpeer" covers TCP only: connections to 127.0.0.1:PORT over UDP or QUIC keep the address of their peer, whoever that is in nginx.conf:3"#;
+    vec![
+        warns("server { listen 127.0.0.1:PORT udp; SERVE\nrealpeer require all; }", not_covered),
+        warns(
+            "server { listen 127.0.0.1:PORT udp; listen 127.0.0.1:PORT; SERVE
+                      realpeer require all; }",
+            not_covered,
+        ),
+        warns(
+            "server { listen 127.0.0.1:OTHER; SERVE realpeer refuse all; }
+             server { listen 127.0.0.1:PORT udp; SERVE realpeer require all; }",
+            not_covered,
+        ),
+        passes(
+            "server { listen 127.0.0.1:PORT udp; SERVE }
+             server { listen 127.0.0.1:OTHER; SERVE realpeer require all; }",
+        ),
+        passes(
+            "realpeer require all;
+             server { listen 127.0.0.1:PORT udp; SERVE realpeer off; }
+             server { listen 127.0.0.1:OTHER; SERVE }",
+        ),
+    ]
 }
 
 fn quic() -> Vec<Case> {
@@ -347,31 +421,48 @@ fn quic() -> Vec<Case> {
 
 on_each_nginx! {
     fn policies_and_sources_are_checked(which) {
-        must_say(which, &policies_and_sources());
+        must_say_everywhere(which, &policies_and_sources());
     }
 
     fn a_source_may_be_named_once(which) {
-        must_say(which, &duplicates());
+        must_say_everywhere(which, &duplicates());
     }
 
     fn off_stands_alone(which) {
-        must_say(which, &off());
+        must_say_everywhere(which, &off());
     }
 
     fn settings_are_checked(which) {
-        must_say(which, &settings());
+        must_say_everywhere(which, &settings());
+    }
+
+    fn directives_have_their_levels(which) {
+        must_say(which, &levels_of_http());
     }
 
     fn servers_that_share_a_listener_must_agree(which) {
         must_say(which, &servers_that_share_a_listener());
+        must_say(which, &native_proxy_protocol_of_another_server());
+        if which == Which::Built {
+            must_say_in(which, Subsystem::Stream, &servers_that_share_a_listener());
+            must_say_in(which, Subsystem::Stream, &native_proxy_protocol_of_another_server());
+        }
+    }
+
+    fn where_servers_cannot_share_a_listener_nginx_says_so(which) {
+        must_say_in(which, Subsystem::Mail, &addresses_of_one_server_only());
+        if which == Which::Debian {
+            must_say_in(which, Subsystem::Stream, &addresses_of_one_server_only());
+        }
     }
 
     fn nginx_own_proxy_protocol_is_a_conflict(which) {
-        must_say(which, &native_proxy_protocol());
+        must_say_everywhere(which, &native_proxy_protocol());
     }
 
     fn unknown_variables_are_refused(which) {
-        must_say(which, &unknown_variables());
+        must_say(which, &unknown_variables("return 200"));
+        must_say_in(which, Subsystem::Stream, &unknown_variables("return"));
     }
 
     fn a_policy_does_not_cover_quic(which) {
@@ -379,5 +470,9 @@ on_each_nginx! {
         if which == Which::Built {
             must_say(which, &quic());
         }
+    }
+
+    fn a_policy_does_not_cover_udp(which) {
+        must_say_in(which, Subsystem::Stream, &udp());
     }
 }

@@ -12,11 +12,12 @@
 //! this way has the client's address and nginx's own $proxy_protocol_addr, and
 //! its $realpeer_ variables speak of the policy of its own listener, if any.
 //!
-//! Where stream has ended TLS, no header can stand in front of it any more,
-//! and the second policy is not applied.
+//! Where stream has ended TLS, the second policy looks for its header behind
+//! the handshake, in what has been decrypted.
 
 use realpeer_e2e::{
-    Authority, Client, PAGE, STREAM_PAGE, Site, TlsClient, Which, location, on_each_nginx, v1,
+    Authority, Client, Ending, PAGE, STREAM_PAGE, Site, TlsClient, V2, Which, location,
+    on_each_nginx, v1,
 };
 
 const VISITOR: &str = "192.0.2.7:4321";
@@ -56,10 +57,8 @@ on_each_nginx! {
         Client::connect(front).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").must_be_closed();
         assert_eq!(nginx.refusal().listener, format!("127.0.0.1:{front}"));
 
-        let page = Client::connect(to_stream).send(&header).ending();
-        let realpeer_e2e::Ending::Answered(page) = page else { panic!("no page") };
-        let page = String::from_utf8(page).expect("text");
-        assert!(page.contains("remote_addr=192.0.2.7\n"), "{page}");
+        let page = Client::connect(to_stream).send(&header).ending().vars();
+        assert_eq!(page.var("remote_addr"), "192.0.2.7");
     }
 
     fn a_second_policy_is_asked_about_the_client(which) {
@@ -113,36 +112,87 @@ on_each_nginx! {
         assert_eq!(refusal.peer, "192.0.2.7:4321");
     }
 
-    fn behind_tls_that_stream_has_ended_there_is_no_second_policy(which) {
+    fn tls_that_stream_has_ended_is_passed_with_its_client(which) {
         if which == Which::Debian {
             return;
         }
         let authority = Authority::new();
         let mut site = Site::new(which);
-        let (front, no_policy, http) = (site.port(), site.port(), site.port());
+        let (front, http) = (site.port(), site.port());
         let certificate = site.certificate(&authority);
         site.stream(format!(
-            "{certificate}
-             server {{ listen 127.0.0.1:{front} ssl; realpeer require 127.0.0.1;
-                       pass 127.0.0.1:{http}; }}
-             server {{ listen 127.0.0.1:{no_policy} ssl; pass 127.0.0.1:{http}; }}"
+            "server {{ listen 127.0.0.1:{front} ssl; {certificate} realpeer require 127.0.0.1;
+                       pass 127.0.0.1:{http}; }}"
         ));
-        site.http(format!(
-            "server {{ listen 127.0.0.1:{http}; realpeer require 127.0.0.9; {PAGE} }}"
-        ));
+        site.http(format!("server {{ listen 127.0.0.1:{http}; {PAGE} }}"));
         let nginx = site.start();
         let header = v1(VISITOR, LISTENER);
         let mut tls = TlsClient::fused(Client::connect(front), &authority, &header);
         for _ in 0..2 {
             let answer = tls.get("/");
             assert_eq!(answer.var("remote_addr"), "192.0.2.7");
-            assert_eq!(answer.var("scheme"), "http");
+            assert_eq!(answer.var("scheme"), "https");
         }
-        // Without a policy in front there is none at all: the listener in
-        // front is the one that needs it.
-        let answer = TlsClient::over(Client::connect(no_policy), &authority).get("/");
-        assert_eq!(answer.var("remote_addr"), "127.0.0.1");
-        assert_eq!(answer.var("result"), "");
         assert_eq!(nginx.refusals(), []);
+    }
+
+    fn behind_tls_a_second_policy_looks_into_what_was_decrypted(which) {
+        if which == Which::Debian {
+            return;
+        }
+        let authority = Authority::new();
+        let mut site = Site::new(which);
+        let (plain, http) = (site.port(), site.port());
+        let (untrusted, others) = (site.port(), site.port());
+        let (to_direct, direct) = (site.port(), site.port());
+        let certificate = site.certificate(&authority);
+        site.stream(format!(
+            "{certificate}
+             server {{ listen 127.0.0.1:{plain} ssl; pass 127.0.0.1:{http}; }}
+             server {{ listen 127.0.0.1:{untrusted} ssl; pass 127.0.0.1:{others}; }}
+             server {{ listen 127.0.0.1:{to_direct} ssl; pass 127.0.0.1:{direct}; }}"
+        ));
+        site.http(format!(
+            "server {{ listen 127.0.0.1:{http}; realpeer require 127.0.0.1; {PAGE} }}
+             server {{ listen 127.0.0.1:{others}; realpeer require 127.0.0.9; {PAGE} }}
+             server {{ listen 127.0.0.1:{direct}; realpeer direct 127.0.0.1; {PAGE} }}"
+        ));
+        let nginx = site.start();
+        let header = v1(VISITOR, LISTENER);
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let fused = [&header[..], request].concat();
+        let long = V2::proxy(VISITOR, LISTENER).checksum().padded_to(3000).build();
+        let pieces: [&[&[u8]]; 4] = [
+            &[&fused],
+            &[&header, request],
+            &[&header[..9], &header[9..], request],
+            &[&long[..2000], &long[2000..], request],
+        ];
+        for (number, pieces) in pieces.into_iter().enumerate() {
+            let mut tls = TlsClient::over(Client::connect(plain), &authority);
+            for piece in pieces {
+                tls.send(piece);
+            }
+            let answer = tls.response();
+            assert_eq!(answer.var("remote_addr"), "192.0.2.7", "{number}");
+            assert_eq!(answer.var("result"), "proxy", "{number}");
+            assert_eq!(tls.get("/").var("proxy_addr"), "127.0.0.1", "{number}");
+        }
+        assert_eq!(nginx.new_refusals(), []);
+
+        // Closed without a word, and with one line in the log.
+        for (port, sent, result) in
+            [(plain, &request[..], "no_header"), (untrusted, &fused, "untrusted")]
+        {
+            let mut tls = TlsClient::over(Client::connect(port), &authority);
+            tls.send(sent);
+            assert_eq!(tls.ending(), Ending::Unanswered);
+            let refusals = nginx.new_refusals();
+            assert_eq!(refusals.len(), 1, "{refusals:?}");
+            assert_eq!(refusals[0].result, result);
+        }
+
+        let answer = TlsClient::over(Client::connect(to_direct), &authority).get("/");
+        assert_eq!(answer.var("result"), "direct");
     }
 }

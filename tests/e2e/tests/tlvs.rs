@@ -1,7 +1,9 @@
 //! TLVs as variables: every name, absent and doubled ones, and what a sender
 //! must not be able to do with them.
 
-use realpeer_e2e::{Client, Site, V2, Which, location, on_each_nginx, ssl_value, v1};
+use realpeer_e2e::{
+    Client, Site, V2, Vars, Which, location, on_each_nginx, ssl_value, stream_return, v1,
+};
 
 const VISITOR: &str = "192.0.2.7:4321";
 const LISTENER: &str = "198.51.100.1:443";
@@ -31,7 +33,7 @@ fn visitor() -> V2 {
 }
 
 /// Shows the variables `realpeer_tlv_NAME` for `header`.
-struct Shown(realpeer_e2e::Response);
+struct Shown(Vars);
 
 impl Shown {
     fn tlv(&self, name: &str) -> String {
@@ -39,16 +41,25 @@ impl Shown {
     }
 }
 
-/// Starts a server that shows `names`, and asks it once with each header.
+/// Starts a server of http and one of stream that show `names`, and asks both
+/// once with each header; they must say the same.
 fn show(which: Which, names: &[&str], headers: &[Vec<u8>]) -> Vec<Shown> {
     let mut site = Site::new(which);
-    let port = site.port();
+    let (http, stream) = (site.port(), site.port());
     let variables: Vec<_> = names.iter().map(|name| format!("realpeer_tlv_{name}")).collect();
     let variables: Vec<_> = variables.iter().map(String::as_str).collect();
     let page = location("/", &variables);
-    site.http(format!("server {{ listen 127.0.0.1:{port}; realpeer require all; {page} }}"));
+    site.http(format!("server {{ listen 127.0.0.1:{http}; realpeer require all; {page} }}"));
+    let page = stream_return(&variables);
+    site.stream(format!("server {{ listen 127.0.0.1:{stream}; realpeer require all; {page} }}"));
     let _nginx = site.start();
-    headers.iter().map(|header| Shown(Client::connect(port).send(header).get("/"))).collect()
+    let ask = |header: &Vec<u8>| {
+        let vars = Client::connect(http).send(header).get("/").vars();
+        let page = Client::connect(stream).send(header).ending().vars();
+        assert_eq!(page, vars, "stream and http differ");
+        Shown(vars)
+    };
+    headers.iter().map(ask).collect()
 }
 
 /// A header with every TLV there is a name for.
