@@ -77,6 +77,11 @@ endif
 nginx-src: setup-build-nginx-src
 	+@tools/build-nginx crate
 
+## matrix        builds and tries the modules with nginx in all its variants
+.PHONY: matrix
+matrix: setup-check nginx
+	@tools/build-matrix
+
 ## demo          HAProxy in front of nginx, and the page a visitor gets;
 ##               KEEP=1 leaves it running
 .PHONY: demo
@@ -107,7 +112,7 @@ help:
 
 # Says nothing and takes no time when nothing is missing.
 .PHONY: setup-build setup-build-nginx setup-build-nginx-src \
-	setup-build-nginx-demo
+	setup-build-nginx-demo setup-check
 setup-build:
 	@tools/setup build
 setup-build-nginx:
@@ -116,3 +121,5 @@ setup-build-nginx-src:
 	@tools/setup build nginx-src
 setup-build-nginx-demo:
 	@tools/setup build nginx demo
+setup-check:
+	@tools/setup build nginx nginx-src demo check
