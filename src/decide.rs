@@ -4,8 +4,9 @@
 use core::net::SocketAddr;
 
 use crate::address::canonical;
+use crate::header::{Header, Progress};
 use crate::outcome::Outcome;
-use crate::parse::{Header, Limits, Progress, Signature, parse, signature};
+use crate::parse::{Limits, Signature, parse, signature};
 use crate::rules::Policy;
 
 /// What happens to a valid header that names no TCP address.

@@ -36,6 +36,7 @@ mod address;
 mod cpu;
 mod crc32c;
 mod decide;
+mod header;
 mod outcome;
 mod parse;
 mod rules;
@@ -53,11 +54,9 @@ mod panic;
 
 pub use address::{AddressText, Family, Transport, canonical};
 pub use decide::{Action, Decision, Event, NoAddress, Settings, decide};
+pub use header::{Command, Header, Progress, UnixPath, V1_MAX, Version};
 pub use outcome::Outcome;
-pub use parse::{
-    Command, Header, Limits, MAX_HEADER, MIN_HEADER, Progress, UnixPath, V1_MAX, Version, Versions,
-    parse,
-};
+pub use parse::{Limits, MAX_HEADER, MIN_HEADER, Versions, parse};
 pub use rules::{Duplicate, Peer, Policy, Rule, RuleError, Rules};
 pub use text::{escape, hex};
 pub use tlv::{Ssl, Tlv, Tlvs, types};

@@ -8,8 +8,8 @@
 use core::net::{IpAddr, SocketAddr};
 
 use crate::address::{Family, Transport};
+use crate::header::{Addresses, Command, Header, Progress, V1_MAX, Version};
 use crate::outcome::Outcome;
-use crate::parse::{Addresses, Command, Header, Progress, V1_MAX, Version};
 use crate::scan::{Cursor, Step, Stop};
 use crate::tlv::Tlvs;
 

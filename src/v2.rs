@@ -4,8 +4,8 @@
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use crate::address::{Family, Transport};
+use crate::header::{Addresses, Command, Header, Progress, Version};
 use crate::outcome::Outcome;
-use crate::parse::{Addresses, Command, Header, Progress, Version};
 use crate::tlv::{self, Checked, Tlvs};
 
 pub(crate) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";

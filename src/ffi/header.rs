@@ -2,8 +2,9 @@
 
 use super::{Error, Out, bytes, realpeer_address};
 use crate::decide::{NoAddress, Settings};
+use crate::header::{Header, Progress};
 use crate::outcome::Outcome;
-use crate::parse::{Header, Limits, MAX_HEADER, MIN_HEADER, Progress, Versions, parse};
+use crate::parse::{Limits, MAX_HEADER, MIN_HEADER, Versions, parse};
 
 /// Bytes that realpeer_address_text needs at most, the NUL included.
 pub const REALPEER_ADDRESS_TEXT: usize = 46;

@@ -16,6 +16,7 @@ const SOURCES: [&str; 12] = [
     "src/outcome.rs",
     "src/address.rs",
     "src/parse.rs",
+    "src/header.rs",
     "src/tlv.rs",
     "src/rules.rs",
     "src/decide.rs",
