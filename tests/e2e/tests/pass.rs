@@ -15,9 +15,11 @@
 //! Where stream has ended TLS, the second policy looks for its header behind
 //! the handshake, in what has been decrypted.
 
+use std::io::Read;
+
 use realpeer_e2e::{
-    Authority, Client, Ending, PAGE, STREAM_PAGE, Site, TlsClient, V2, Which, location,
-    on_each_nginx, v1,
+    AuthHttp, Authority, Client, Dialogue, Ending, PAGE, STREAM_PAGE, Site, TlsClient, Upstream,
+    V2, Which, location, on_each_nginx, v1,
 };
 
 const VISITOR: &str = "192.0.2.7:4321";
@@ -194,5 +196,50 @@ on_each_nginx! {
 
         let answer = TlsClient::over(Client::connect(to_direct), &authority).get("/");
         assert_eq!(answer.var("result"), "direct");
+    }
+
+    /// These read the socket themselves where there is no TLS.
+    fn behind_tls_stream_and_mail_look_into_what_was_decrypted(which) {
+        if which == Which::Debian {
+            return;
+        }
+        let authority = Authority::new();
+        let mirror = Upstream::mirror();
+        let auth = AuthHttp::refusing();
+        let mut site = Site::new(which);
+        let (to_stream, stream) = (site.port(), site.port());
+        let (to_mail, mail) = (site.port(), site.port());
+        let certificate = site.certificate(&authority);
+        site.stream(format!(
+            "{certificate}
+             server {{ listen 127.0.0.1:{to_stream} ssl; pass 127.0.0.1:{stream}; }}
+             server {{ listen 127.0.0.1:{stream}; realpeer require 127.0.0.1;
+                       proxy_pass 127.0.0.1:{}; }}
+             server {{ listen 127.0.0.1:{to_mail} ssl; pass 127.0.0.1:{mail}; }}",
+            mirror.port()
+        ));
+        site.mail(format!(
+            "{} server {{ listen 127.0.0.1:{mail}; protocol pop3; realpeer require 127.0.0.1; }}",
+            auth.directive()
+        ));
+        let nginx = site.start();
+        let header = V2::proxy(VISITOR, LISTENER).checksum().build();
+        let payload = vec![b'x'; 5000];
+        let whole = [&header[..], &payload].concat();
+        for cut in [0, 1, 20, header.len(), header.len() + 1] {
+            let mut tls = TlsClient::over(Client::connect(to_stream), &authority);
+            tls.send(&whole[..cut]).send(&whole[cut..]);
+            let mut echoed = vec![0; payload.len()];
+            tls.read_exact(&mut echoed).expect("an echo");
+            assert!(echoed == payload, "cut at {cut}");
+
+            let mut tls = TlsClient::over(Client::connect(to_mail), &authority);
+            tls.send(&header[..cut.min(header.len())]).send(&header[cut.min(header.len())..]);
+            let mut dialogue = Dialogue::over(tls);
+            assert!(dialogue.line().starts_with("+OK"));
+            dialogue.say("USER a");
+            assert_eq!(dialogue.say("PASS b"), "-ERR client 192.0.2.7", "cut at {cut}");
+        }
+        assert_eq!(nginx.refusals(), []);
     }
 }
