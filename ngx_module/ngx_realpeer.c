@@ -603,6 +603,17 @@ ngx_realpeer_set_client(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
         return NGX_OK;
     }
 
+#if !(NGX_HAVE_INET6)
+    if (client->family == REALPEER_FAMILY_INET6) {
+        /* "deny all" would not cover an address that nginx does not know */
+        c->log->action = NULL;
+        ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                      "realpeer: refused an IPv6 client, for which this nginx "
+                      "was not built");
+        return NGX_ERROR;
+    }
+#endif
+
     if (ngx_realpeer_set_sockaddr(c, client) != NGX_OK
         || ngx_realpeer_set_text(c->pool, client, &c->addr_text) != NGX_OK)
     {
