@@ -129,6 +129,12 @@ impl Client {
 
     /// Closes by a reset, as a balancer's layer 4 check does.
     pub fn reset(self) {
+        self.reset_at_the_end();
+    }
+
+    /// Has it closed by a reset whenever that will be, so that the kernel does
+    /// not remember thousands of ended connections.
+    pub fn reset_at_the_end(&self) {
         socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("an option");
     }
 
