@@ -55,6 +55,7 @@ mod trio;
 mod upstream;
 mod vocabulary;
 mod wait;
+mod watch;
 mod which;
 
 pub use auth_http::AuthHttp;
@@ -81,6 +82,7 @@ pub use trio::{Trio, Waiting};
 pub use upstream::{Request, Upstream};
 pub use vocabulary::{Refused, Valid, bad_headers, nameless_headers, valid_headers};
 pub use wait::{PATIENCE, wait_until};
+pub use watch::Watch;
 pub use which::Which;
 
 /// Writes each test once and runs it on both versions of nginx.

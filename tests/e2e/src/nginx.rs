@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use rustix::process::Signal;
 
@@ -196,9 +196,9 @@ impl Nginx {
 
     /// Ends it as `nginx -s quit` does: connections finish first, and a worker
     /// complains about each it forgot. Its logs are complete then.
-    pub fn quit(&mut self) {
+    pub fn quit(&mut self) -> ExitStatus {
         self.process.signal(Signal::QUIT);
-        self.process.wait();
+        self.process.wait()
     }
 
     /// A test that makes nginx say `[alert]` or worse on purpose.

@@ -14,6 +14,7 @@ use crate::instruments;
 use crate::nginx::Nginx;
 use crate::port::Port;
 use crate::subsystem::Subsystem;
+use crate::watch::Watch;
 use crate::which::Which;
 
 /// An nginx to be: ports and a folder first, then the configuration, which
@@ -26,6 +27,7 @@ pub struct Site {
     with_module: bool,
     modules: Option<Vec<PathBuf>>,
     traced: bool,
+    watched: Option<(Watch, PathBuf)>,
     daemon: bool,
     workers: String,
     events: String,
@@ -48,6 +50,7 @@ impl Site {
             with_module: true,
             modules: None,
             traced: false,
+            watched: None,
             daemon: false,
             workers: "worker_processes 1;".into(),
             events: String::new(),
@@ -99,6 +102,13 @@ impl Site {
     /// Counts its system calls, see [`Nginx::system_calls`].
     pub fn traced(&mut self) {
         self.traced = true;
+    }
+
+    /// Runs the program of that folder under a tool, with the modules that are
+    /// there.
+    pub fn watched(&mut self, watch: Watch, folder: &Path) {
+        self.load_modules(watch.modules(folder));
+        self.watched = Some((watch, folder.join("nginx")));
     }
 
     /// Adds to the `events` block.
@@ -169,13 +179,15 @@ impl Site {
     }
 
     fn command(&self, config: &Path) -> Command {
-        let program = self.which.program();
-        let mut command = if self.traced {
-            instruments::under_strace(&program, self.dir())
+        let program = || self.which.program();
+        let mut command = if let Some((watch, program)) = &self.watched {
+            watch.command(program, self.dir())
+        } else if self.traced {
+            instruments::under_strace(&program(), self.dir())
         } else if instruments::valgrind_wanted() {
-            instruments::under_valgrind(&program, self.dir())
+            instruments::under_valgrind(&program(), self.dir())
         } else {
-            Command::new(program)
+            Command::new(program())
         };
         command
             .arg("-e")
