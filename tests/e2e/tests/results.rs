@@ -35,7 +35,7 @@ impl Servers {
         site.http(format!(
             "{certificate} realpeer require all; realpeer_timeout 30s;
              server {{ listen 127.0.0.1:{ordinary} {ssl}; {PAGE} }}
-             server {{ listen 127.0.0.1:{hasty} {ssl}; realpeer_timeout 300ms; {PAGE} }}
+             server {{ listen 127.0.0.1:{hasty} {ssl}; realpeer_timeout 1s; {PAGE} }}
              server {{ listen 127.0.0.1:{only_v1} {ssl}; realpeer_versions 1; {PAGE} }}
              server {{ listen 127.0.0.1:{only_v2} {ssl}; realpeer_versions 2; {PAGE} }}
              server {{ listen 127.0.0.1:{address_wanted} {ssl}; realpeer_no_address refuse; {PAGE} }}
