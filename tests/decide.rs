@@ -1,5 +1,4 @@
-//! What becomes of a connection: policy, bytes and event (DESIGN: "Policy: who
-//! may say what").
+//! What becomes of a connection: every policy, what came, and why it is asked.
 #![allow(missing_docs, unreachable_pub, unsafe_code)]
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::std_instead_of_core)]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]

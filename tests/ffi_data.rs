@@ -256,6 +256,47 @@ fn arrays_are_compared_by_source_and_policy() {
     assert_eq!(equal(&[], &[]), 1);
 }
 
+/// Memory that C got wrong: links between rules that lead anywhere, in a circle
+/// too. The look-up comes to an end, with whatever answer.
+#[test]
+fn links_that_were_overwritten() {
+    const PARENT: usize = 16;
+    let sources = ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "10.1.2.3"];
+    let count = sources.len();
+    let mut rules: Vec<Rule> = sources.iter().map(|source| rule(source, Policy::Require)).collect();
+    assert_eq!(unsafe { realpeer_rules_prepare(rules.as_mut_ptr(), count, null_mut()) }, 0);
+
+    let (done, end) = std::sync::mpsc::channel();
+    // A look-up that does not end cannot be stopped, only be reported.
+    std::thread::spawn(move || {
+        for links in 0..7_u32.pow(4) {
+            let mut rules = rules.clone();
+            for (at, rule) in rules.iter_mut().enumerate() {
+                let link = match links / 7_u32.pow(at as u32) % 7 {
+                    4 => u32::MAX - 1,
+                    5 => u32::MAX,
+                    6 => 1000,
+                    near => near,
+                };
+                let field = std::ptr::from_mut(rule).cast::<u8>().wrapping_add(PARENT);
+                unsafe { field.cast::<u32>().write(link) };
+            }
+            for peer in ["10.1.2.3", "10.1.2.4", "10.1.3.0", "10.2.0.0", "11.0.0.0", "9.0.0.0"] {
+                let mut room = Room::new();
+                let mut len = 512;
+                let found = unsafe {
+                    realpeer_address_to_sockaddr(&address(peer, 1), room.of(), &mut len);
+                    realpeer_rules_find(rules.as_ptr(), count, room.of(), len)
+                };
+                assert!([REALPEER_POLICY_NONE, Policy::Require as i32].contains(&found));
+            }
+        }
+        done.send(()).expect("the test waits");
+    });
+    let ended = end.recv_timeout(std::time::Duration::from_secs(60));
+    assert!(ended.is_ok(), "a look-up does not end, or has failed: {ended:?}");
+}
+
 /// `const` may be used by many at once.
 #[test]
 fn concurrently() {

@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::http::Response;
 use crate::page::Vars;
-use crate::wait::PATIENCE;
+use crate::wait::{PATIENCE, wait_until};
 
 /// How a connection ended, seen from the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +118,14 @@ impl Client {
             }
             std::thread::sleep(Duration::from_micros(200));
         }
+    }
+
+    /// Returns when the server has taken all that was sent off its socket.
+    #[track_caller]
+    pub fn wait_until_taken(&self) {
+        wait_until("the server to read", || {
+            (unread_by_peer(&self.stream) == Some(0)).then_some(())
+        });
     }
 
     /// Sends no more; can still read.

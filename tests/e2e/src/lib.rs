@@ -24,6 +24,9 @@
 //! What is the same before every kind of server is written for a [`Front`],
 //! which has one behind it.
 //!
+//! `REALPEER_E2E_VALGRIND=1 cargo test -p realpeer-e2e` runs nginx under valgrind
+//! and fails where that complains about the module (some ten minutes).
+//!
 //! Everything a test starts is stopped when its guard is dropped, and a test
 //! that leaves an alert in nginx's log fails. Waiting is always for a
 //! condition ([`wait_until`]), bounded by [`PATIENCE`], which is generous: a

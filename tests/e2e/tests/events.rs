@@ -267,17 +267,18 @@ on_each_nginx! {
     fn refused_connections_are_counted_out(which) {
         let mut site = Site::new(which);
         let (port, status) = (site.port(), site.port());
-        site.http(server(port, "", "realpeer_timeout 200ms;"));
+        site.http(server(port, "", "realpeer_timeout 2s;"));
         site.http(format!("server {{ listen 127.0.0.1:{status}; stub_status; }}"));
         let nginx = site.start();
+        Client::connect(port).send("PROXY ").must_be_closed();
         for _ in 0..5 {
             Client::connect(port).send("nonsense").must_be_closed();
             Client::connect(port).finish().must_be_closed();
-            Client::connect(port).send("PROXY ").must_be_closed();
+            Client::connect(port).send("PROXY ").finish().must_be_closed();
             Client::from("127.0.0.9", port).must_be_closed();
             Client::connect(port).send(v1(VISITOR, LISTENER)).get("/");
         }
-        assert_eq!(nginx.refusals().len(), 20);
+        assert_eq!(nginx.refusals().len(), 21);
         wait_until("all connections but our own to be counted out", || {
             let counted = Client::connect(status).get("/").text();
             counted.starts_with("Active connections: 1 ").then_some(())

@@ -32,7 +32,8 @@ on_each_nginx! {
 
         let header = v1(VISITOR, LISTENER);
         let mut client = Client::connect(port);
-        client.send_pieces([&header[..10], &header[10..]]);
+        client.send(&header[..10]).wait_until_taken();
+        client.send(&header[10..]);
         client.must_be_closed();
         nginx.wait_for_error("broken header: \"PROXY TCP4");
 

@@ -28,7 +28,7 @@ impl Servers {
         let mut site = Site::new(which);
         let [ordinary, hasty, only_v1, only_v2, address_wanted, others_only] = [
             "realpeer require all; realpeer_timeout 30s;",
-            "realpeer require all; realpeer_timeout 300ms;",
+            "realpeer require all; realpeer_timeout 1s;",
             "realpeer require all; realpeer_versions 1;",
             "realpeer require all; realpeer_versions 2;",
             "realpeer require all; realpeer_no_address refuse;",

@@ -219,27 +219,37 @@ on_each_nginx! {
         let port = site.port();
         site.http(format!(
             "realpeer optional 127.0.0.3; realpeer strip 127.0.0.4;
-             server {{ listen 127.0.0.1:{port}; realpeer_timeout 300ms;
+             server {{ listen 127.0.0.1:{port}; realpeer_timeout 1s;
                        client_header_timeout 500ms; {PAGE} }}"
         ));
         let nginx = site.start();
-        for source in ["127.0.0.3", "127.0.0.4"] {
-            // May still become PROPFIND, so nginx gets it and waits in vain
-            // for the rest of the request.
+        let begin = |source: &str, beginning: &str| {
             let mut client = Client::from(source, port);
-            let peer = client.local();
-            client.send("PRO").must_be_closed();
-            let line = nginx.wait_for_access(&format!("{peer} absent"));
+            client.send(beginning);
+            client
+        };
+        let sources = ["127.0.0.3", "127.0.0.4"];
+        // May still become PROPFIND, so nginx gets it and waits in vain for the
+        // rest of the request.
+        let requests = sources.map(|source| begin(source, "PRO"));
+        let headers = sources.map(|source| {
+            ["PROXY TCP4 192.0.2.7 ", "\r\n\r\n\0\r\nQUIT\n\x21"]
+                .map(|beginning| begin(source, beginning))
+        });
+        for mut client in requests {
+            client.must_be_closed();
+            let line = nginx.wait_for_access(&format!("{} absent", client.local()));
             assert!(line.contains(" 408 "), "{line}");
-            assert_eq!(nginx.new_refusals(), []);
-
-            for beginning in ["PROXY TCP4 192.0.2.7 ", "\r\n\r\n\0\r\nQUIT\n\x21"] {
-                Client::from(source, port).send(beginning).must_be_closed();
-                let refusals = nginx.new_refusals();
-                assert_eq!(refusals.len(), 1, "{beginning:?}: {refusals:?}");
-                assert_eq!(refusals[0].result, "timeout", "{beginning:?}");
-            }
         }
+        for mut client in headers.into_iter().flatten() {
+            client.must_be_closed();
+            let peer = client.local().to_string();
+            let refusals = nginx.refusals();
+            let refusals: Vec<_> = refusals.iter().filter(|each| each.peer == peer).collect();
+            assert_eq!(refusals.len(), 1, "{refusals:?}");
+            assert_eq!(refusals[0].result, "timeout");
+        }
+        assert_eq!(nginx.refusals().len(), 4);
     }
 
     fn an_optional_header_cut_off_by_the_end_is_truncated(which) {
