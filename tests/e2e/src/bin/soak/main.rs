@@ -35,6 +35,10 @@ struct Options {
     build: Option<PathBuf>,
 }
 
+/// So many blocks may be more after more connections: what is allocated once in
+/// the life of a process, on a way that few connections take.
+const ONCE: u64 = 4;
+
 const USAGE: &str =
     "usage: soak [--connections N] [--seed S] [--with plain|valgrind|asan] [--build FOLDER]";
 
@@ -103,14 +107,19 @@ fn main() -> ExitCode {
 fn add_leaks(outcomes: &mut Outcomes, shorter: &Outcomes, few: u64, many: u64) {
     let (before, after) = (shorter.reports.leaks, outcomes.reports.leaks);
     let growth = after.growth_over(&before);
-    let text = if growth > 0 { &outcomes.reports.leak_text } else { "" };
+    let good = growth <= ONCE;
+    let text = if good { "" } else { &outcomes.reports.leak_text };
     outcomes.checks.push(Check {
         name: "leaks",
-        good: growth == 0,
+        good,
         detail: if before == after {
-            format!("after {few} and after {many} each: {after}")
+            format!("the same after {few} and after {many} each: {after}")
         } else {
-            format!("{growth} blocks more\n{few} each: {before}\n{many} each: {after}\n{text}")
+            format!(
+                "{growth} blocks more, may be {ONCE}\n\
+                 \x20       after {few} each: {before}\n\
+                 \x20       after {many} each: {after}{text}"
+            )
         },
     });
 }
