@@ -1,8 +1,7 @@
 
 /*
- * The way of a connection: accept(), the policy for its source, the header,
- * the client's address in place of the peer's, and on to the handler that
- * would have had the connection without us.
+ * The way of a connection: accept(), the policy for its source, and the header,
+ * up to the decision.  What follows if it goes on is in ngx_realpeer_client.c.
  */
 
 
@@ -49,25 +48,8 @@ static int32_t ngx_realpeer_decide(ngx_realpeer_ctx_t *ctx, u_char *last,
     int32_t event);
 static void ngx_realpeer_wait(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
 
-static void ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
-static ngx_int_t ngx_realpeer_keep_tlvs(ngx_connection_t *c,
-    ngx_realpeer_ctx_t *ctx);
-static ngx_int_t ngx_realpeer_set_client(ngx_connection_t *c,
-    ngx_realpeer_ctx_t *ctx);
-static ngx_int_t ngx_realpeer_set_sockaddr(ngx_connection_t *c,
-    realpeer_address *address);
-static ngx_int_t ngx_realpeer_set_text(ngx_pool_t *pool,
-    realpeer_address *address, ngx_str_t *text);
-static ngx_int_t ngx_realpeer_set_native(ngx_connection_t *c,
-    ngx_realpeer_ctx_t *ctx);
-static ssize_t ngx_realpeer_recv(ngx_connection_t *c, u_char *buf,
-    size_t size);
-
 static void ngx_realpeer_refuse(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
 static u_char *ngx_realpeer_log_error(ngx_log_t *log, u_char *buf, size_t len);
-static void ngx_realpeer_free_buffer(ngx_connection_t *c,
-    ngx_realpeer_ctx_t *ctx);
-static void ngx_realpeer_close(ngx_connection_t *c);
 
 
 /* what a wrapped listening socket calls with a new connection */
@@ -510,239 +492,6 @@ ngx_realpeer_wait(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 }
 
 
-/* the connection as it would be had the client connected itself */
-
-static void
-ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
-{
-    ngx_event_t  *rev;
-
-    rev = c->read;
-
-    if (rev->timer_set) {
-        ngx_del_timer(rev);
-    }
-
-    ngx_reusable_connection(c, 0);
-
-    if (ctx->decision.action == REALPEER_ACTION_ACCEPT
-        && (ngx_realpeer_keep_tlvs(c, ctx) != NGX_OK
-            || ngx_realpeer_set_client(c, ctx) != NGX_OK))
-    {
-        ngx_realpeer_close(c);
-        return;
-    }
-
-    c->data = NULL;
-    c->log->connection = 0;
-    c->log->handler = NULL;
-    c->log->data = NULL;
-    c->log->action = NULL;
-    c->log_error = ctx->log_error;
-
-    if (ctx->closed) {
-        /* no event will tell again; the handler has to see it for itself */
-        rev->ready = 1;
-    }
-
-    ctx->pos = ctx->start + ctx->decision.consumed;
-
-    if (ctx->pos < ctx->last) {
-        ctx->recv = c->recv;
-        ctx->ready = rev->ready;
-        ctx->available = rev->available;
-
-        c->recv = ngx_realpeer_recv;
-        rev->ready = 1;
-
-    } else {
-        ngx_realpeer_free_buffer(c, ctx);
-    }
-
-    if (ctx->addr->greets && rev->ready) {
-        /* of what has come with the header no event will tell again */
-        ngx_post_event(rev, &ngx_posted_events);
-    }
-
-    ctx->handler(c);
-}
-
-
-static ngx_int_t
-ngx_realpeer_keep_tlvs(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
-{
-    realpeer_header  *header;
-
-    header = &ctx->decision.header;
-
-    if (header->tlv_length == 0) {
-        return NGX_OK;
-    }
-
-    ctx->tlvs.data = ngx_pnalloc(c->pool, header->tlv_length);
-    if (ctx->tlvs.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ctx->tlvs.len = header->tlv_length;
-    ngx_memcpy(ctx->tlvs.data, ctx->start + header->tlv_offset,
-               header->tlv_length);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_realpeer_set_client(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
-{
-    realpeer_address  *client;
-
-    client = &ctx->decision.client;
-
-    if (client->family == REALPEER_FAMILY_UNSPEC) {
-        return NGX_OK;
-    }
-
-#if !(NGX_HAVE_INET6)
-    if (client->family == REALPEER_FAMILY_INET6) {
-        /* "deny all" would not cover an address that nginx does not know */
-        c->log->action = NULL;
-        ngx_log_error(NGX_LOG_ERR, c->log, 0,
-                      "realpeer: refused an IPv6 client, for which this nginx "
-                      "was not built");
-        return NGX_ERROR;
-    }
-#endif
-
-    if (ngx_realpeer_set_sockaddr(c, client) != NGX_OK
-        || ngx_realpeer_set_text(c->pool, client, &c->addr_text) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_realpeer_set_native(c, ctx);
-}
-
-
-static ngx_int_t
-ngx_realpeer_set_sockaddr(ngx_connection_t *c, realpeer_address *address)
-{
-    socklen_t         socklen;
-    struct sockaddr  *sockaddr;
-
-    socklen = sizeof(ngx_sockaddr_t);
-
-    sockaddr = ngx_palloc(c->pool, socklen);
-    if (sockaddr == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (realpeer_address_to_sockaddr(address, sockaddr, &socklen) != 0) {
-        return NGX_ERROR;
-    }
-
-    c->sockaddr = sockaddr;
-    c->socklen = socklen;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_realpeer_set_text(ngx_pool_t *pool, realpeer_address *address,
-    ngx_str_t *text)
-{
-    int32_t  len;
-
-    text->data = ngx_pnalloc(pool, REALPEER_ADDRESS_TEXT);
-    if (text->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    len = realpeer_address_text(address, (char *) text->data,
-                                REALPEER_ADDRESS_TEXT);
-    if (len < 0) {
-        return NGX_ERROR;
-    }
-
-    text->len = (size_t) len;
-
-    return NGX_OK;
-}
-
-
-/* for the $proxy_protocol_* variables, and what is built on them */
-
-static ngx_int_t
-ngx_realpeer_set_native(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
-{
-    ngx_proxy_protocol_t  *pp;
-
-    pp = ngx_pcalloc(c->pool, sizeof(ngx_proxy_protocol_t));
-    if (pp == NULL) {
-        return NGX_ERROR;
-    }
-
-    pp->src_addr = c->addr_text;
-    pp->src_port = ctx->decision.client.port;
-    pp->dst_port = ctx->decision.server.port;
-
-#if (NGX_REALPEER_NATIVE_TLVS)
-    pp->tlvs = ctx->tlvs;
-#endif
-
-    if (ngx_realpeer_set_text(c->pool, &ctx->decision.server, &pp->dst_addr)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    c->proxy_protocol = pp;
-
-    return NGX_OK;
-}
-
-
-/*
- * Hands over what was read behind the header, and gives way to the real recv()
- * when that is done.
- */
-
-static ssize_t
-ngx_realpeer_recv(ngx_connection_t *c, u_char *buf, size_t size)
-{
-    ngx_event_t         *rev;
-    ngx_realpeer_ctx_t  *ctx;
-
-    ctx = ngx_realpeer_get_ctx(c);
-
-    size = ngx_min(size, (size_t) (ctx->last - ctx->pos));
-    ngx_memcpy(buf, ctx->pos, size);
-    ctx->pos += size;
-
-    if (ctx->pos < ctx->last) {
-        return size;
-    }
-
-    /*
-     * A request that was read whole must not look as if more were there: nginx
-     * would linger on closing.  But an event that came in the meantime has set
-     * "ready" already, and an edge-triggered method will not tell again; it has
-     * left its mark in "available".
-     */
-
-    rev = c->read;
-    rev->ready = ctx->ready || rev->pending_eof
-                 || rev->available != ctx->available;
-
-    c->recv = ctx->recv;
-
-    ngx_realpeer_free_buffer(c, ctx);
-
-    return size;
-}
-
-
 static void
 ngx_realpeer_refuse(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 {
@@ -803,21 +552,7 @@ ngx_realpeer_log_error(ngx_log_t *log, u_char *buf, size_t len)
 }
 
 
-static void
-ngx_realpeer_free_buffer(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
-{
-    if (ctx->start) {
-        (void) ngx_pfree(c->pool, ctx->start);
-    }
-
-    ctx->start = NULL;
-    ctx->pos = NULL;
-    ctx->last = NULL;
-    ctx->end = NULL;
-}
-
-
-static void
+void
 ngx_realpeer_close(ngx_connection_t *c)
 {
     ngx_pool_t  *pool;

@@ -200,10 +200,15 @@ ngx_int_t ngx_realpeer_wrap(ngx_cycle_t *cycle, ngx_listening_t *ls,
 ngx_realpeer_addr_t *ngx_realpeer_find_addr(ngx_connection_t *c,
     ngx_realpeer_port_t *port);
 
-/* ngx_realpeer.c: connections */
+/* ngx_realpeer.c: connections up to the decision */
 
 void ngx_realpeer_init_connection(ngx_connection_t *c);
 ngx_realpeer_ctx_t *ngx_realpeer_get_ctx(ngx_connection_t *c);
+void ngx_realpeer_close(ngx_connection_t *c);
+
+/* ngx_realpeer_client.c: connections that go on */
+
+void ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
 
 /* ngx_realpeer_variables.c: what is known of a connection, as text */
 
