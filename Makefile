@@ -94,6 +94,14 @@ demo: setup-build-nginx-demo
 check:
 	+@CARGO="$(CARGO)" tools/check
 
+## soak          CONNECTIONS=20000 of every kind through each module: alone, with
+##               sanitizers and under valgrind; SEED=1 for the same ones again
+CONNECTIONS = 20000
+SEED = 1
+.PHONY: soak
+soak: setup-check
+	+@CARGO="$(CARGO)" tools/soak "$(CONNECTIONS)" "$(CONNECTIONS)" "$(SEED)"
+
 ## check-fresh   demo and check in an empty Debian 12 (as root)
 .PHONY: check-fresh
 check-fresh:

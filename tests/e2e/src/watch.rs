@@ -83,10 +83,7 @@ impl Watch {
                              quarantine_size_mb=16"
                         ),
                     )
-                    .env(
-                        "UBSAN_OPTIONS",
-                        format!("print_stacktrace=1:halt_on_error=1"),
-                    );
+                    .env("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1");
                 command
             }
         }

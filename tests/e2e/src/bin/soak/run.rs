@@ -87,6 +87,10 @@ pub fn run(watch: Watch, folder: &Path, connections: u64, seed: u64) -> Outcomes
         });
         let active = settle(server.status);
         samples.push((active, Holdings::of(worker)));
+        if active != 1 {
+            // It would only be waited for again.
+            break;
+        }
     }
 
     let same_workers = nginx.workers() == workers;
@@ -118,7 +122,7 @@ pub fn run(watch: Watch, folder: &Path, connections: u64, seed: u64) -> Outcomes
         samples.iter().all(|(active, _)| *active == 1),
         format!("active after each quarter: {}", active.join(", ")),
     );
-    let last = &samples[3].1;
+    let last = &samples[samples.len() - 1].1;
     check(
         "descriptors",
         last.descriptors == before.descriptors,
@@ -257,8 +261,8 @@ fn served(server: &Server, nginx: &Nginx) -> Table {
         for line in nginx.log(log).lines() {
             let mut fields = line.split(' ');
             let (port, word) = (fields.next().unwrap_or_default(), fields.next());
-            // Stream passed it on to a policy of http.
-            let word = word.map(|word| if word == "-" { "(passed on)" } else { word });
+            // What stream could not pass on to http, where it is counted else.
+            let word = word.map(|word| if word == "-" { "(not passed on)" } else { word });
             if let (Some(subsystem), Some(word)) = (server.subsystem_of(port), word) {
                 table.entry(word.to_owned()).or_default()[column(subsystem)] += 1;
             }
