@@ -134,14 +134,28 @@ ngx_realpeer_cleanup(void *data)
 }
 
 
+/*
+ * The context of a connection, or with "pending" the one that has bytes to hand
+ * over.  There are several where stream has passed a connection on and both
+ * listeners have a policy: the newest comes first.
+ */
+
 ngx_realpeer_ctx_t *
-ngx_realpeer_get_ctx(ngx_connection_t *c)
+ngx_realpeer_get_ctx(ngx_connection_t *c, ngx_uint_t pending)
 {
     ngx_pool_cleanup_t  *cln;
+    ngx_realpeer_ctx_t  *ctx;
 
     for (cln = c->pool->cleanup; cln; cln = cln->next) {
-        if (cln->handler == ngx_realpeer_cleanup) {
-            return cln->data;
+
+        if (cln->handler != ngx_realpeer_cleanup) {
+            continue;
+        }
+
+        ctx = cln->data;
+
+        if (!pending || ctx->recv) {
+            return ctx;
         }
     }
 

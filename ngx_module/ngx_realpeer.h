@@ -128,7 +128,7 @@ typedef struct {
 
     ngx_msec_t                     deadline;
 
-    /* as they were when the header had been read */
+    /* as they were when the header had been read; no recv: nothing pending */
     ngx_recv_pt                    recv;
     ngx_uint_t                     log_error;
     int                            available;
@@ -203,7 +203,8 @@ ngx_realpeer_addr_t *ngx_realpeer_find_addr(ngx_connection_t *c,
 /* ngx_realpeer.c: connections up to the decision */
 
 void ngx_realpeer_init_connection(ngx_connection_t *c);
-ngx_realpeer_ctx_t *ngx_realpeer_get_ctx(ngx_connection_t *c);
+ngx_realpeer_ctx_t *ngx_realpeer_get_ctx(ngx_connection_t *c,
+    ngx_uint_t pending);
 void ngx_realpeer_close(ngx_connection_t *c);
 
 /* ngx_realpeer_client.c: connections that go on */

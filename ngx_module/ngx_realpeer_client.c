@@ -229,7 +229,7 @@ ngx_realpeer_recv(ngx_connection_t *c, u_char *buf, size_t size)
     ngx_event_t         *rev;
     ngx_realpeer_ctx_t  *ctx;
 
-    ctx = ngx_realpeer_get_ctx(c);
+    ctx = ngx_realpeer_get_ctx(c, 1);
 
     size = ngx_min(size, (size_t) (ctx->last - ctx->pos));
     ngx_memcpy(buf, ctx->pos, size);
@@ -251,6 +251,7 @@ ngx_realpeer_recv(ngx_connection_t *c, u_char *buf, size_t size)
                  || rev->available != ctx->available;
 
     c->recv = ctx->recv;
+    ctx->recv = NULL;
 
     ngx_realpeer_free_buffer(c, ctx);
 

@@ -138,6 +138,48 @@ on_each_nginx! {
         assert_eq!(nginx.refusals(), []);
     }
 
+    /// What the first policy has read behind its header, the second reads from
+    /// there, and what that leaves, http.
+    fn behind_tls_two_policies_in_a_row_take_a_header_each(which) {
+        if which == Which::Debian {
+            return;
+        }
+        let authority = Authority::new();
+        let mut site = Site::new(which);
+        let (front, first, second, http) = (site.port(), site.port(), site.port(), site.port());
+        let certificate = site.certificate(&authority);
+        site.stream(format!(
+            "{certificate}
+             server {{ listen 127.0.0.1:{front} ssl; pass 127.0.0.1:{first}; }}
+             server {{ listen 127.0.0.1:{first}; realpeer require all; pass 127.0.0.1:{second}; }}
+             server {{ listen 127.0.0.1:{second}; realpeer require all; pass 127.0.0.1:{http}; }}"
+        ));
+        site.http(format!("server {{ listen 127.0.0.1:{http}; {PAGE} }}"));
+        let nginx = site.start();
+        let workers = nginx.workers();
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let headers = [v1(VISITOR, LISTENER), v1(SECOND, LISTENER)];
+        // The second is longer than what the first leaves room for, as well.
+        let long = V2::proxy(SECOND, LISTENER).checksum().padded_to(3000).build();
+        let pieces: [&[&[u8]]; 4] = [
+            &[&[&headers[0][..], &headers[1], request].concat()],
+            &[&headers[0], &headers[1], request],
+            &[&[&headers[0][..], &headers[1][..9]].concat(), &headers[1][9..], request],
+            &[&[&headers[0][..], &long, request].concat()],
+        ];
+        for (number, pieces) in pieces.into_iter().enumerate() {
+            let mut tls = TlsClient::over(Client::connect(front), &authority);
+            for piece in pieces {
+                tls.send(piece);
+            }
+            let answer = tls.response();
+            assert_eq!(answer.var("remote_addr"), "203.0.113.9", "{number}");
+            assert_eq!(tls.get("/").var("remote_addr"), "203.0.113.9", "{number}");
+        }
+        assert_eq!(nginx.refusals(), []);
+        assert_eq!(nginx.workers(), workers);
+    }
+
     fn behind_tls_a_second_policy_looks_into_what_was_decrypted(which) {
         if which == Which::Debian {
             return;
