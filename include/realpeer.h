@@ -922,6 +922,15 @@ int32_t realpeer_tlv_field(const char *name,
                            size_t len);
 
 /**
+ * The names that realpeer_tlv_field knows, one by one, but for `0x` and two
+ * hex digits.
+ *
+ * @param place 0 for the first one
+ * @return static; NULL behind the last one
+ */
+const char *realpeer_tlv_field_name(size_t place);
+
+/**
  * Writes a field as text: UTF-8 without control characters (those, backslashes
  * and what is not UTF-8 become `\xHH`); numbers in decimal, `ssl_verified` as
  * 1 or 0, `ssl_client_cert` in base64. `ssl_cn` is found only where it was

@@ -1,6 +1,9 @@
 //! Named fields of the TLVs, as configuration files and variables call them.
 #![forbid(unsafe_code)]
 
+use core::ffi::CStr;
+
+use crate::outcome::text_of;
 use crate::text::{Sink, whole_or_nothing};
 use crate::tlv::{Tlvs, types};
 
@@ -25,23 +28,23 @@ pub enum TlvField {
     GcpPscId,
 }
 
-const NAMES: &[(&str, TlvField)] = &[
-    ("alpn", TlvField::Kind(types::ALPN)),
-    ("authority", TlvField::Kind(types::AUTHORITY)),
-    ("unique_id", TlvField::Kind(types::UNIQUE_ID)),
-    ("netns", TlvField::Kind(types::NETNS)),
-    ("ssl_version", TlvField::Ssl(types::SSL_VERSION)),
-    ("ssl_cn", TlvField::Ssl(types::SSL_CN)),
-    ("ssl_cipher", TlvField::Ssl(types::SSL_CIPHER)),
-    ("ssl_sig_alg", TlvField::Ssl(types::SSL_SIG_ALG)),
-    ("ssl_key_alg", TlvField::Ssl(types::SSL_KEY_ALG)),
-    ("ssl_group", TlvField::Ssl(types::SSL_GROUP)),
-    ("ssl_sig_scheme", TlvField::Ssl(types::SSL_SIG_SCHEME)),
-    ("ssl_client_cert", TlvField::Ssl(types::SSL_CLIENT_CERT)),
-    ("ssl_verified", TlvField::SslVerified),
-    ("aws_vpce_id", TlvField::AwsVpceId),
-    ("azure_link_id", TlvField::AzureLinkId),
-    ("gcp_psc_id", TlvField::GcpPscId),
+const NAMES: &[(&CStr, TlvField)] = &[
+    (c"alpn", TlvField::Kind(types::ALPN)),
+    (c"authority", TlvField::Kind(types::AUTHORITY)),
+    (c"unique_id", TlvField::Kind(types::UNIQUE_ID)),
+    (c"netns", TlvField::Kind(types::NETNS)),
+    (c"ssl_version", TlvField::Ssl(types::SSL_VERSION)),
+    (c"ssl_cn", TlvField::Ssl(types::SSL_CN)),
+    (c"ssl_cipher", TlvField::Ssl(types::SSL_CIPHER)),
+    (c"ssl_sig_alg", TlvField::Ssl(types::SSL_SIG_ALG)),
+    (c"ssl_key_alg", TlvField::Ssl(types::SSL_KEY_ALG)),
+    (c"ssl_group", TlvField::Ssl(types::SSL_GROUP)),
+    (c"ssl_sig_scheme", TlvField::Ssl(types::SSL_SIG_SCHEME)),
+    (c"ssl_client_cert", TlvField::Ssl(types::SSL_CLIENT_CERT)),
+    (c"ssl_verified", TlvField::SslVerified),
+    (c"aws_vpce_id", TlvField::AwsVpceId),
+    (c"azure_link_id", TlvField::AzureLinkId),
+    (c"gcp_psc_id", TlvField::GcpPscId),
 ];
 
 const SUBTYPE_VPCE_ID: u8 = 1;
@@ -64,12 +67,18 @@ impl TlvField {
             let digit = |byte: u8| u8::try_from(char::from(byte).to_digit(16)?).ok();
             return Some(TlvField::Kind(digit(high)? << 4 | digit(low)?));
         }
-        NAMES.iter().find(|(word, _)| word.as_bytes() == name).map(|&(_, field)| field)
+        NAMES.iter().find(|(word, _)| word.to_bytes() == name).map(|&(_, field)| field)
     }
 
     /// All words, in the order of the documentation.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        NAMES.iter().map(|&(word, _)| word)
+        NAMES.iter().map(|&(word, _)| text_of(word))
+    }
+
+    /// The word at a place of that list.
+    #[cfg(feature = "ffi")]
+    pub(crate) fn c_name(place: usize) -> Option<&'static CStr> {
+        NAMES.get(place).map(|&(word, _)| word)
     }
 
     /// The field's bytes as they came, without the head and subtype of its TLV.
