@@ -10,6 +10,10 @@ SHELL = /bin/sh
 # installed server.
 NGINX_SRC =
 
+# `make apache APXS=/path/to/apxs` builds for the Apache that this belongs to,
+# instead of Debian's.
+APXS =
+
 VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 # The first number is that of the ABI, the rest is the version of the crate
@@ -77,6 +81,12 @@ endif
 nginx-src: setup-build-nginx-src
 	+@tools/build-nginx crate
 
+## apache        mod_realpeer.so for Debian's Apache, or for APXS=/path/to/apxs,
+##               into build/apache/
+.PHONY: apache
+apache: lib $(if $(APXS),,setup-build-apache)
+	@APXS="$(APXS)" tools/build-apache module
+
 ## matrix        builds and tries the modules with nginx in all its variants
 .PHONY: matrix
 matrix: setup-check nginx
@@ -119,10 +129,12 @@ help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
 # Says nothing and takes no time when nothing is missing.
-.PHONY: setup-build setup-build-nginx setup-build-nginx-src \
+.PHONY: setup-build setup-build-apache setup-build-nginx setup-build-nginx-src \
 	setup-build-nginx-demo setup-check
 setup-build:
 	@tools/setup build
+setup-build-apache:
+	@tools/setup build apache
 setup-build-nginx:
 	@tools/setup build nginx
 setup-build-nginx-src:
@@ -130,4 +142,4 @@ setup-build-nginx-src:
 setup-build-nginx-demo:
 	@tools/setup build nginx demo
 setup-check:
-	@tools/setup build nginx nginx-src demo check
+	@tools/setup build nginx nginx-src apache demo check
