@@ -1,4 +1,4 @@
-//! Starts real nginx and real HAProxy for realpeer's tests, and talks to them.
+//! Starts real nginx, Apache and HAProxy for realpeer's tests, and talks to them.
 //!
 //! A test is written once and runs on both nginx versions, see
 //! [`on_each_nginx`]. It makes a [`Site`], claims ports, says what goes into
@@ -21,6 +21,9 @@
 //! }
 //! ```
 //!
+//! Apache is tested on each of its multi-processing modules, see
+//! [`on_each_mpm`], with an [`ApacheSite`] in place of the `Site`.
+//!
 //! What is the same before every kind of server is written for a [`Front`],
 //! which has one behind it.
 //!
@@ -32,6 +35,9 @@
 //! condition ([`wait_until`]), bounded by [`PATIENCE`], which is generous: a
 //! loaded machine must not fail a test.
 
+mod apache;
+mod apache_page;
+mod apache_site;
 mod auth_http;
 mod certificates;
 mod check;
@@ -39,6 +45,7 @@ mod client;
 mod curl;
 mod dialogue;
 mod fastcgi;
+mod folder;
 mod front;
 mod h2;
 mod haproxy;
@@ -46,7 +53,9 @@ mod header;
 mod http;
 mod instruments;
 mod log;
+mod logs;
 mod mail_backend;
+mod mpm;
 mod nginx;
 mod page;
 mod port;
@@ -61,6 +70,8 @@ mod wait;
 mod watch;
 mod which;
 
+pub use apache::Apache;
+pub use apache_site::ApacheSite;
 pub use auth_http::AuthHttp;
 pub use certificates::{Authority, Certificate};
 pub use check::Check;
@@ -74,7 +85,9 @@ pub use haproxy::HaProxy;
 pub use header::{V2, aws_header, ssl_value, v1};
 pub use http::Response;
 pub use log::Refusal;
+pub use logs::Logs;
 pub use mail_backend::{MailBackend, MailProtocol};
+pub use mpm::Mpm;
 pub use nginx::Nginx;
 pub use page::{NATIVE_PAGE, PAGE, STREAM_PAGE, Vars, location, stream_return};
 pub use port::Port;
@@ -110,6 +123,36 @@ macro_rules! on_each_nginx {
             #[test]
             fn on_built_nginx() {
                 run($crate::Which::Built);
+            }
+        }
+    )+};
+}
+
+/// Writes each test of Apache once and runs it on all its multi-processing
+/// modules: `it_works::on_event`, `on_worker` and `on_prefork`.
+#[macro_export]
+macro_rules! on_each_mpm {
+    ($($(#[$note:meta])* fn $name:ident($mpm:ident) $body:block)+) => {$(
+        $(#[$note])*
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            fn run($mpm: $crate::Mpm) $body
+
+            #[test]
+            fn on_event() {
+                run($crate::Mpm::Event);
+            }
+
+            #[test]
+            fn on_worker() {
+                run($crate::Mpm::Worker);
+            }
+
+            #[test]
+            fn on_prefork() {
+                run($crate::Mpm::Prefork);
             }
         }
     )+};

@@ -1,0 +1,26 @@
+//! What Apache does without realpeer, where that is why realpeer is made as it
+//! is: mod_remoteip gives the client's address to requests, and nothing else.
+
+use realpeer_e2e::{ApacheSite, Client, on_each_mpm, v1};
+
+const VISITOR: &str = "192.0.2.7:4321";
+const LISTENER: &str = "198.51.100.1:443";
+
+on_each_mpm! {
+    fn mod_remoteip_leaves_the_connection_to_the_balancer(mpm) {
+        let mut site = ApacheSite::native(mpm);
+        site.load("remoteip");
+        site.cgi();
+        let port = site.host("RemoteIPProxyProtocol On");
+        let apache = site.start();
+        let mut client = Client::connect(port);
+        let balancer = client.local();
+        let answer = client.send(v1(VISITOR, LISTENER)).get("/");
+        assert_eq!(answer.var("remote_addr"), "192.0.2.7");
+        assert_eq!(client.get("/cgi/env").status, 200);
+        let line = apache.wait_for_access("\"GET / HTTP/1.1\"");
+        // %a is the client, %{c}a the balancer.
+        assert!(line.starts_with("192.0.2.7:4321 "), "{line}");
+        assert!(line.ends_with(&format!(" {}", balancer.ip())), "{line}");
+    }
+}
