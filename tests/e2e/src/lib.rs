@@ -35,6 +35,7 @@
 //! condition ([`wait_until`]), bounded by [`PATIENCE`], which is generous: a
 //! loaded machine must not fail a test.
 
+mod allowing;
 mod apache;
 mod apache_page;
 mod apache_site;
@@ -58,6 +59,7 @@ mod mail_backend;
 mod mpm;
 mod nginx;
 mod page;
+mod policies;
 mod port;
 mod process;
 mod site;
@@ -70,6 +72,7 @@ mod wait;
 mod watch;
 mod which;
 
+pub use allowing::{ALLOWED, Allowing, as_apache, must_refuse};
 pub use apache::Apache;
 pub use apache_site::ApacheSite;
 pub use auth_http::AuthHttp;
@@ -90,6 +93,7 @@ pub use mail_backend::{MailBackend, MailProtocol};
 pub use mpm::Mpm;
 pub use nginx::Nginx;
 pub use page::{NATIVE_PAGE, PAGE, STREAM_PAGE, Vars, location, stream_return};
+pub use policies::{Outcome, POLICIES, Policed, SOURCES, Sent, expected};
 pub use port::Port;
 pub use site::Site;
 pub use subsystem::Subsystem;
