@@ -11,7 +11,7 @@
  *   check.c          virtual hosts and modules that contradict each other
  *   connection.c     a connection, until it is decided
  *   wait.c           a connection whose header is not whole
- *   watch.c          the deadline of one that no thread waits for
+ *   watch.c          the deadlines of those that no thread waits for
  *   client.c         the connection, as it would be had the client connected
  *   env.c            REALPEER_* for logs, expressions and programs
  */
@@ -40,8 +40,14 @@
 /* Whether the event MPM may be asked to wait for a connection. */
 #ifdef AP_MPMQ_CAN_WAITIO
 #define MOD_REALPEER_HAVE_WAITIO  1
+#define MOD_REALPEER_GIVE_BACK(c)                                             \
+    do {                                                                      \
+        (c)->cs->sense = CONN_SENSE_WANT_READ;                                \
+        (c)->cs->state = CONN_STATE_ASYNC_WAITIO;                             \
+    } while (0)
 #else
 #define MOD_REALPEER_HAVE_WAITIO  0
+#define MOD_REALPEER_GIVE_BACK(c)
 #endif
 
 /* Before mod_ssl (+5), and behind what accounts for or limits the bytes. */
@@ -153,9 +159,8 @@ typedef struct mod_realpeer_watch_t mod_realpeer_watch_t;
 void mod_realpeer_watch_init(apr_pool_t *pchild);
 int mod_realpeer_can_watch(conn_rec *c);
 mod_realpeer_watch_t *mod_realpeer_watch(conn_rec *c, int fd,
-                                         apr_interval_time_t timeout);
+                                         apr_time_t deadline);
 void mod_realpeer_watch_arm(mod_realpeer_watch_t *watch, int armed);
-int mod_realpeer_watch_fired(mod_realpeer_watch_t *watch);
 void mod_realpeer_unwatch(conn_rec *c, mod_realpeer_watch_t *watch);
 
 /* client.c */

@@ -151,8 +151,7 @@ static int mod_realpeer_read(conn_rec *c, mod_realpeer_conn_t *rc)
 {
     mod_realpeer_wait_t *wait = rc->wait;
     apr_size_t n;
-    int late = mod_realpeer_now() >= wait->deadline
-               || (wait->watch && mod_realpeer_watch_fired(wait->watch));
+    int late = mod_realpeer_now() >= wait->deadline;
 
     /* What goes on without a header when it is late is not asked for one. */
 
@@ -308,7 +307,6 @@ static void mod_realpeer_make_room(conn_rec *c, mod_realpeer_wait_t *wait,
 
 static int mod_realpeer_suspend(conn_rec *c, mod_realpeer_conn_t *rc)
 {
-#if MOD_REALPEER_HAVE_WAITIO
     mod_realpeer_wait_t *wait = rc->wait;
     int refuses = mod_realpeer_refuses_late(rc);
     const char *protocol;
@@ -333,8 +331,8 @@ static int mod_realpeer_suspend(conn_rec *c, mod_realpeer_conn_t *rc)
     }
 
     if (wait->watch == NULL) {
-        wait->watch = mod_realpeer_watch(c, wait->fd, wait->deadline
-                                                      - mod_realpeer_now());
+        wait->watch = mod_realpeer_watch(c, wait->fd, wait->deadline);
+
         if (wait->watch == NULL) {
             return 0;
         }
@@ -342,16 +340,9 @@ static int mod_realpeer_suspend(conn_rec *c, mod_realpeer_conn_t *rc)
 
     mod_realpeer_watch_arm(wait->watch, refuses);
 
-    c->cs->state = CONN_STATE_ASYNC_WAITIO;
-    c->cs->sense = CONN_SENSE_WANT_READ;
+    MOD_REALPEER_GIVE_BACK(c);
 
     return 1;
-#else
-    (void) c;
-    (void) rc;
-
-    return 0;
-#endif
 }
 
 
