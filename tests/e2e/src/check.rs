@@ -37,7 +37,7 @@ impl Check {
         let messages = stderr
             .lines()
             // The verdicts at the end say nothing new.
-            .filter(|line| *line != "Syntax OK" && !line.contains("AH00013: "))
+            .filter(|line| *line != "Syntax OK" && !line.contains("AH00014: "))
             .map(|line| match line.strip_prefix('[').and_then(|rest| rest.split_once("] [")) {
                 Some((_date, rest)) => {
                     let (module, rest) = rest.split_once("] ").unwrap_or((rest, ""));

@@ -37,6 +37,7 @@
 
 mod allowing;
 mod apache;
+mod apache_front;
 mod apache_page;
 mod apache_site;
 mod auth_http;
@@ -74,6 +75,7 @@ mod which;
 
 pub use allowing::{ALLOWED, Allowing, as_apache, must_refuse};
 pub use apache::Apache;
+pub use apache_front::ApacheFront;
 pub use apache_site::ApacheSite;
 pub use auth_http::AuthHttp;
 pub use certificates::{Authority, Certificate};
