@@ -8,6 +8,7 @@
 
 #include "mod_realpeer.h"
 
+#include <ap_listen.h>
 #include <http_vhost.h>
 #include <util_cfgtree.h>
 
@@ -24,18 +25,18 @@ typedef struct {
 static int mod_realpeer_prepare(server_rec *s, mod_realpeer_rules_t *rules);
 static int mod_realpeer_check_server(apr_pool_t *ptemp, server_rec *s,
                                      server_addr_rec *addr,
-                                     server_rec *main_server);
+                                     server_rec *first);
 static void mod_realpeer_warn(server_rec *s, const mod_realpeer_conf_t *conf,
                               int inherited);
 static server_rec *mod_realpeer_ruling(server_rec *main_server,
-                                       server_addr_rec *addr);
+                                       const apr_sockaddr_t *addr,
+                                       apr_port_t port);
 static int mod_realpeer_same_policy(const mod_realpeer_conf_t *one,
                                     const mod_realpeer_conf_t *two);
 static int mod_realpeer_same_tlvs(const apr_array_header_t *one,
                                   const apr_array_header_t *two);
-static int mod_realpeer_check_native(apr_pool_t *ptemp, server_rec *s,
-                                     server_addr_rec *addr,
-                                     const mod_realpeer_conf_t *ruling,
+static int mod_realpeer_check_native(apr_pool_t *ptemp, server_rec *first,
+                                     apr_sockaddr_t *addr, apr_port_t port,
                                      apr_array_header_t *natives);
 static void mod_realpeer_find_natives(apr_array_header_t *natives,
                                       server_rec *main_server,
@@ -43,19 +44,22 @@ static void mod_realpeer_find_natives(apr_array_header_t *natives,
                                       const ap_directive_t *node);
 static server_rec *mod_realpeer_defined_at(server_rec *main_server,
                                            const ap_directive_t *node);
-static int mod_realpeer_covers(server_addr_rec *one, server_addr_rec *two);
+static int mod_realpeer_covers(server_addr_rec *one, apr_sockaddr_t *addr,
+                               apr_port_t port);
 static int mod_realpeer_is_wildcard(const apr_sockaddr_t *sa);
 static const char *mod_realpeer_server_name(server_rec *s);
-static const char *mod_realpeer_listener(apr_pool_t *p, server_addr_rec *addr);
+static const char *mod_realpeer_listener(apr_pool_t *p, apr_sockaddr_t *addr,
+                                         apr_port_t port);
 
 
 int mod_realpeer_check_config(apr_pool_t *pconf, apr_pool_t *plog,
                               apr_pool_t *ptemp, server_rec *main_server)
 {
-    mod_realpeer_conf_t *conf, *ruling;
+    mod_realpeer_conf_t *conf;
     apr_array_header_t *natives;
     server_addr_rec *addr;
-    server_rec *s;
+    ap_listen_rec *lr;
+    server_rec *s, *first;
     int any_rules = 0;
 
     (void) pconf;
@@ -79,21 +83,30 @@ int mod_realpeer_check_config(apr_pool_t *pconf, apr_pool_t *plog,
     natives = apr_array_make(ptemp, 1, sizeof(mod_realpeer_native_t));
     mod_realpeer_find_natives(natives, main_server, main_server, ap_conftree);
 
-    for (s = main_server; s; s = s->next) {
+    /* The address of the main server is none, see its listeners below. */
+
+    for (s = main_server->next; s; s = s->next) {
         for (addr = s->addrs; addr; addr = addr->next) {
-            ruling = mod_realpeer_get_conf(
-                                       mod_realpeer_ruling(main_server, addr));
+            first = mod_realpeer_ruling(main_server, addr->host_addr,
+                                        addr->host_port);
 
-            if (mod_realpeer_check_native(ptemp, s, addr, ruling, natives)
-                != OK) {
-                return HTTP_INTERNAL_SERVER_ERROR;
-            }
-
-            if (s->is_virtual
-                && mod_realpeer_check_server(ptemp, s, addr, main_server)
+            if (mod_realpeer_check_server(ptemp, s, addr, first) != OK
+                || mod_realpeer_check_native(ptemp, first, addr->host_addr,
+                                             addr->host_port, natives)
                    != OK) {
                 return HTTP_INTERNAL_SERVER_ERROR;
             }
+        }
+    }
+
+    for (lr = ap_listeners; lr; lr = lr->next) {
+        first = mod_realpeer_ruling(main_server, lr->bind_addr,
+                                    lr->bind_addr->port);
+
+        if (mod_realpeer_check_native(ptemp, first, lr->bind_addr,
+                                      lr->bind_addr->port, natives)
+            != OK) {
+            return HTTP_INTERNAL_SERVER_ERROR;
         }
     }
 
@@ -167,13 +180,10 @@ static void mod_realpeer_warn(server_rec *s, const mod_realpeer_conf_t *conf,
 
 static int mod_realpeer_check_server(apr_pool_t *ptemp, server_rec *s,
                                      server_addr_rec *addr,
-                                     server_rec *main_server)
+                                     server_rec *first)
 {
     mod_realpeer_conf_t *conf = mod_realpeer_get_conf(s);
-    mod_realpeer_conf_t *ruling;
-    server_rec *first = mod_realpeer_ruling(main_server, addr);
-
-    ruling = mod_realpeer_get_conf(first);
+    mod_realpeer_conf_t *ruling = mod_realpeer_get_conf(first);
 
     if (conf->place.file == NULL || mod_realpeer_same_policy(conf, ruling)) {
         return OK;
@@ -185,7 +195,8 @@ static int mod_realpeer_check_server(apr_pool_t *ptemp, server_rec *s,
                      "%s than the default virtual host \"%s\" in %s:%u, which "
                      "rules there: state the same, or nothing in %s:%u",
                      mod_realpeer_server_name(s),
-                     mod_realpeer_listener(ptemp, addr),
+                     mod_realpeer_listener(ptemp, addr->host_addr,
+                                           addr->host_port),
                      mod_realpeer_server_name(first), first->defn_name,
                      first->defn_line_number, conf->place.file,
                      conf->place.line);
@@ -196,7 +207,8 @@ static int mod_realpeer_check_server(apr_pool_t *ptemp, server_rec *s,
                      "where the default virtual host \"%s\" in %s:%u rules "
                      "and has none: move it there in %s:%u",
                      mod_realpeer_server_name(s),
-                     mod_realpeer_listener(ptemp, addr),
+                     mod_realpeer_listener(ptemp, addr->host_addr,
+                                           addr->host_port),
                      mod_realpeer_server_name(first), first->defn_name,
                      first->defn_line_number, conf->place.file,
                      conf->place.line);
@@ -209,12 +221,13 @@ static int mod_realpeer_check_server(apr_pool_t *ptemp, server_rec *s,
 /* The server that httpd gives connections to this address at first. */
 
 static server_rec *mod_realpeer_ruling(server_rec *main_server,
-                                       server_addr_rec *addr)
+                                       const apr_sockaddr_t *addr,
+                                       apr_port_t port)
 {
-    apr_sockaddr_t local = *addr->host_addr;
+    apr_sockaddr_t local = *addr;
     conn_rec c;
 
-    local.port = addr->host_port;
+    local.port = port;
 
     memset(&c, 0, sizeof(c));
     c.base_server = main_server;
@@ -269,11 +282,11 @@ static int mod_realpeer_same_tlvs(const apr_array_header_t *one,
 
 /* Two modules that each take a header off the same connection. */
 
-static int mod_realpeer_check_native(apr_pool_t *ptemp, server_rec *s,
-                                     server_addr_rec *addr,
-                                     const mod_realpeer_conf_t *ruling,
+static int mod_realpeer_check_native(apr_pool_t *ptemp, server_rec *first,
+                                     apr_sockaddr_t *addr, apr_port_t port,
                                      apr_array_header_t *natives)
 {
+    const mod_realpeer_conf_t *ruling = mod_realpeer_get_conf(first);
     const mod_realpeer_native_t *native, *on = NULL;
     const mod_realpeer_origin_t *origin;
     server_addr_rec *other;
@@ -287,7 +300,7 @@ static int mod_realpeer_check_native(apr_pool_t *ptemp, server_rec *s,
         native = &APR_ARRAY_IDX(natives, i, mod_realpeer_native_t);
 
         for (other = native->server->addrs; other; other = other->next) {
-            if (!mod_realpeer_covers(other, addr)) {
+            if (!mod_realpeer_covers(other, addr, port)) {
                 continue;
             }
 
@@ -305,11 +318,11 @@ static int mod_realpeer_check_native(apr_pool_t *ptemp, server_rec *s,
 
     origin = (const mod_realpeer_origin_t *) ruling->rules->origins->elts;
 
-    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s,
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, first,
                  "realpeer: both RealPeer in %s:%u and RemoteIPProxyProtocol "
                  "would take the header off connections to %s, remove one of "
                  "them in %s:%u", origin->place.file, origin->place.line,
-                 mod_realpeer_listener(ptemp, addr), on->place.file,
+                 mod_realpeer_listener(ptemp, addr, port), on->place.file,
                  on->place.line);
 
     return HTTP_INTERNAL_SERVER_ERROR;
@@ -362,15 +375,17 @@ static server_rec *mod_realpeer_defined_at(server_rec *main_server,
 }
 
 
-/* Whether connections to "two" may be connections to "one" as well. */
+/*
+ * Whether what is stated for "one" concerns connections to an address, which
+ * no more specific virtual host has taken.
+ */
 
-static int mod_realpeer_covers(server_addr_rec *one, server_addr_rec *two)
+static int mod_realpeer_covers(server_addr_rec *one, apr_sockaddr_t *addr,
+                               apr_port_t port)
 {
     return (mod_realpeer_is_wildcard(one->host_addr)
-            || mod_realpeer_is_wildcard(two->host_addr)
-            || apr_sockaddr_equal(one->host_addr, two->host_addr))
-           && (one->host_port == two->host_port || one->host_port == 0
-               || two->host_port == 0);
+            || apr_sockaddr_equal(one->host_addr, addr))
+           && (one->host_port == port || one->host_port == 0 || port == 0);
 }
 
 
@@ -388,9 +403,19 @@ static const char *mod_realpeer_server_name(server_rec *s)
 }
 
 
-static const char *mod_realpeer_listener(apr_pool_t *p, server_addr_rec *addr)
+static const char *mod_realpeer_listener(apr_pool_t *p, apr_sockaddr_t *addr,
+                                         apr_port_t port)
 {
-    return addr->host_port == 0
-           ? addr->virthost
-           : apr_psprintf(p, "%s:%u", addr->virthost, addr->host_port);
+    char ip[REALPEER_ADDRESS_TEXT + 16];
+    const char *text = ip;
+
+    if (mod_realpeer_is_wildcard(addr)) {
+        text = "*";
+    }
+    else if (apr_sockaddr_ip_getbuf(ip, sizeof(ip), addr) != APR_SUCCESS) {
+        text = "?";
+    }
+
+    return apr_psprintf(p, strchr(text, ':') ? "[%s]:%u" : "%s:%u", text,
+                        (unsigned) port);
 }
