@@ -66,6 +66,7 @@ mod process;
 mod site;
 mod subsystem;
 mod tls;
+mod tlvs;
 mod trio;
 mod upstream;
 mod vocabulary;
@@ -100,6 +101,9 @@ pub use port::Port;
 pub use site::Site;
 pub use subsystem::Subsystem;
 pub use tls::TlsClient;
+pub use tlvs::{
+    COMMON_NAMES, TEXTS, TLVS, common_name, every_tlv, headers_without_tlvs, nested_ssl,
+};
 pub use trio::{Trio, Waiting};
 pub use upstream::{Request, Upstream};
 pub use vocabulary::{Refused, Valid, bad_headers, nameless_headers, valid_headers};
