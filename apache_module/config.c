@@ -53,7 +53,7 @@ const command_rec mod_realpeer_commands[] = {
                   "\"accept\" or \"refuse\" a header that names no client"),
     AP_INIT_TAKE_ARGV("RealPeerTLV", mod_realpeer_add_tlvs, NULL, RSRC_CONF,
                       "TLVs to be put into REALPEER_TLV_* as well"),
-    { NULL }
+    { .name = NULL }
 };
 
 

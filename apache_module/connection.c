@@ -18,13 +18,8 @@
 
 
 /* As much of a header as is looked for at first; longer ones are waited for. */
-#define MOD_REALPEER_PEEK       4096
+#define MOD_REALPEER_PEEK  4096
 
-/* Of what a refused peer sent, as many bytes get into the log. */
-#define MOD_REALPEER_LOG_BYTES  48
-
-
-static int mod_realpeer_is_outgoing(conn_rec *c);
 static void mod_realpeer_look(mod_realpeer_conn_t *rc, int fd,
                               uint8_t *data, apr_size_t *len);
 static apr_status_t mod_realpeer_take(int fd, apr_size_t len);
@@ -40,7 +35,7 @@ int mod_realpeer_pre_connection(conn_rec *c, void *csd)
     apr_size_t len = 0;
     apr_os_sock_t fd;
 
-    if (c->master || mod_realpeer_is_outgoing(c)) {
+    if (c->master || MOD_REALPEER_IS_OUTGOING(c)) {
         return DECLINED;
     }
 
@@ -85,18 +80,6 @@ int mod_realpeer_pre_connection(conn_rec *c, void *csd)
 
     return mod_realpeer_finish(c, rc, data, len) == APR_SUCCESS
            ? OK : HTTP_FORBIDDEN;
-}
-
-
-/* A connection that this server makes, as a proxy does. */
-
-static int mod_realpeer_is_outgoing(conn_rec *c)
-{
-#if AP_MODULE_MAGIC_AT_LEAST(20120211, 116)
-    return c->outgoing;
-#else
-    return c->sbh == NULL;
-#endif
 }
 
 
@@ -208,13 +191,14 @@ static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
     ap_log_cerror(APLOG_MARK,
                   realpeer_result_is_quiet(result) ? APLOG_INFO : APLOG_ERR,
                   0, c, "realpeer: refused %s (%s), peer: %s, listener: %s%s"
-                  "%.*s", realpeer_result_name(result),
+                  "%.*s%s", realpeer_result_name(result),
                   realpeer_strerror(result),
                   mod_realpeer_sockaddr_text(c->pool, rc->proxy_addr,
                                              rc->proxy_ip),
                   mod_realpeer_sockaddr_text(c->pool, c->local_addr,
                                              c->local_ip),
-                  n > 0 ? ", first bytes: " : "", (int) n, text);
+                  n > 0 ? ", first bytes: \"" : "", (int) n, text,
+                  n > 0 ? "\"" : "");
 
     c->aborted = 1;
 }

@@ -50,6 +50,16 @@
 #define MOD_REALPEER_GIVE_BACK(c)
 #endif
 
+/* A connection that this server makes, as a proxy does. */
+#if AP_MODULE_MAGIC_AT_LEAST(20120211, 116)
+#define MOD_REALPEER_IS_OUTGOING(c)  ((c)->outgoing)
+#else
+#define MOD_REALPEER_IS_OUTGOING(c)  ((c)->sbh == NULL)
+#endif
+
+/* Of what a refused peer sent, as many bytes get into the log. */
+#define MOD_REALPEER_LOG_BYTES    48
+
 /* Before mod_ssl (+5), and behind what accounts for or limits the bytes. */
 #define MOD_REALPEER_FILTER_TYPE  (AP_FTYPE_CONNECTION + 7)
 

@@ -42,7 +42,8 @@ static apr_status_t mod_realpeer_filter(ap_filter_t *f,
                                         apr_read_type_e block,
                                         apr_off_t bytes);
 static int mod_realpeer_read(conn_rec *c, mod_realpeer_conn_t *rc);
-static apr_status_t mod_realpeer_see(mod_realpeer_conn_t *rc, apr_size_t *n);
+static apr_status_t mod_realpeer_see(mod_realpeer_conn_t *rc, apr_size_t upto,
+                                     apr_size_t *n);
 static apr_status_t mod_realpeer_take_seen(mod_realpeer_conn_t *rc);
 static int mod_realpeer_is_closed(int fd);
 static void mod_realpeer_make_room(conn_rec *c, mod_realpeer_wait_t *wait,
@@ -123,6 +124,7 @@ int mod_realpeer_go_on(conn_rec *c, mod_realpeer_conn_t *rc)
 {
     mod_realpeer_wait_t *wait = rc->wait;
     apr_status_t rv;
+    apr_size_t n;
 
     while (mod_realpeer_read(c, rc) == REALPEER_ACTION_MORE) {
         if (mod_realpeer_suspend(c, rc)) {
@@ -134,6 +136,12 @@ int mod_realpeer_go_on(conn_rec *c, mod_realpeer_conn_t *rc)
 
     if (wait->watch) {
         mod_realpeer_unwatch(c, wait->watch);
+    }
+
+    if (rc->decision.action == REALPEER_ACTION_REFUSE
+        && wait->len < MOD_REALPEER_LOG_BYTES) {
+        mod_realpeer_make_room(c, wait, MOD_REALPEER_LOG_BYTES);
+        (void) mod_realpeer_see(rc, MOD_REALPEER_LOG_BYTES, &n);
     }
 
     rv = mod_realpeer_finish(c, rc, wait->data, wait->len);
@@ -163,7 +171,7 @@ static int mod_realpeer_read(conn_rec *c, mod_realpeer_conn_t *rc)
     do {
         mod_realpeer_make_room(c, wait, rc->decision.need);
 
-        if (mod_realpeer_see(rc, &n) != APR_SUCCESS
+        if (mod_realpeer_see(rc, rc->decision.need, &n) != APR_SUCCESS
             || (n == 0 && mod_realpeer_is_closed(wait->fd))) {
             return mod_realpeer_decide(rc, wait->data, wait->len,
                                        late ? REALPEER_EVENT_TIMEOUT
@@ -193,10 +201,11 @@ static int mod_realpeer_read(conn_rec *c, mod_realpeer_conn_t *rc)
 
 /* Adds what has come to what has been seen; nothing is no error. */
 
-static apr_status_t mod_realpeer_see(mod_realpeer_conn_t *rc, apr_size_t *n)
+static apr_status_t mod_realpeer_see(mod_realpeer_conn_t *rc, apr_size_t upto,
+                                     apr_size_t *n)
 {
     mod_realpeer_wait_t *wait = rc->wait;
-    apr_size_t want = rc->decision.need - wait->taken;
+    apr_size_t want = upto - wait->taken;
     apr_size_t seen = want;
     apr_status_t rv;
 
