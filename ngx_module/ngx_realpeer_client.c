@@ -204,7 +204,7 @@ ngx_realpeer_set_native(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
     pp->tlvs = ctx->tlvs;
 #endif
 
-    if (ngx_realpeer_set_text(c->pool, &ctx->decision.server, &pp->dst_addr)
+    if (ngx_realpeer_address_text(c->pool, &ctx->decision.server, &pp->dst_addr)
         != NGX_OK)
     {
         return NGX_ERROR;
