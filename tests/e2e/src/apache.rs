@@ -48,9 +48,10 @@ impl Apache {
     }
 
     /// The children that run now: those that serve, old ones of a restart
-    /// included, and the daemon of CGI where there is one.
+    /// included, and the daemon of CGI where there is one. Itself, where it is
+    /// [alone](ApacheSite::single).
     pub fn workers(&self) -> Vec<u32> {
-        self.process.children()
+        if self.site.is_single() { vec![self.pid()] } else { self.process.children() }
     }
 
     /// Clock ticks of processor time that all the children have used.
@@ -114,6 +115,10 @@ impl Apache {
         wait_until("apache2 to start", || {
             if let Some(status) = self.process.ended() {
                 panic!("apache2 did not start: {status}\n{}\n{}", self.stderr(), self.error_log());
+            }
+            if self.site.is_single() {
+                // It has nothing to resume, and does not say that it begins.
+                return self.site.ports().all(is_listening).then_some(());
             }
             (self.times_resumed() > 0 && !self.workers().is_empty()).then_some(())
         });

@@ -14,6 +14,7 @@ use crate::check::Check;
 use crate::folder::Folder;
 use crate::mpm::{Mpm, packaged_module, program};
 use crate::process::{must_exist, unprivileged};
+use crate::watch::Watch;
 use crate::which::root;
 
 /// The file with what the test has said; its first line includes the rest.
@@ -36,6 +37,8 @@ pub struct ApacheSite {
     modules: BTreeSet<&'static str>,
     processes: String,
     config: String,
+    watched: Option<(Watch, PathBuf)>,
+    single: bool,
 }
 
 impl ApacheSite {
@@ -55,6 +58,8 @@ impl ApacheSite {
             modules: BTreeSet::from(MODULES),
             processes: mpm.processes().to_owned(),
             config: String::new(),
+            watched: None,
+            single: false,
         };
         site.file("page", &usual_page());
         fs::create_dir(site.dir().join("nothing")).expect("own folder");
@@ -96,6 +101,21 @@ impl ApacheSite {
     /// Loads this mod_realpeer instead.
     pub fn load_realpeer(&mut self, file: PathBuf) {
         self.module = Some(file);
+    }
+
+    /// Runs it under `watch`, with the build in `folder` that belongs to it.
+    pub fn watched(&mut self, watch: Watch, folder: &Path) {
+        self.load_realpeer(folder.join("mod_realpeer.so"));
+        self.watched = Some((watch, folder.to_owned()));
+    }
+
+    /// One process does everything, as with `httpd -X`.
+    pub fn single(&mut self) {
+        self.single = true;
+    }
+
+    pub(crate) fn is_single(&self) -> bool {
+        self.single
     }
 
     /// Replaces the few processes and threads of a test by directives.
@@ -153,7 +173,8 @@ impl ApacheSite {
         let stderr = fs::File::create(self.dir().join("stderr.log")).expect("own folder");
         let mut command = self.command();
         // As our own child, whose end can be waited for.
-        command.arg("-DFOREGROUND").stderr(Stdio::from(stderr));
+        command.arg(if self.single { "-X" } else { "-DFOREGROUND" });
+        command.stderr(Stdio::from(stderr));
         Apache::new(command, self)
     }
 
@@ -165,12 +186,22 @@ impl ApacheSite {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(program());
+        let mut command = match &self.watched {
+            Some((watch, _)) => watch.command(&program(), self.dir()),
+            None => Command::new(program()),
+        };
+        let of_tool: Vec<_> = command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect();
+        let preload = self.watched.as_ref().and_then(|(watch, folder)| watch.preload(folder));
         command
             .arg("-f")
             .arg(self.dir().join(CONFIG))
             // Nothing of the system's own configuration, nor of who runs this.
             .env_clear()
+            .envs(of_tool)
+            .envs(preload.map(|files| ("LD_PRELOAD", files)))
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .stdin(Stdio::null())
             .stdout(Stdio::null());
