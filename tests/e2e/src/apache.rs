@@ -136,7 +136,10 @@ impl Drop for Apache {
         }
         let log = self.error_log();
         let found: Vec<_> = log.lines().filter(|line| is_alarming(line)).collect();
-        assert!(self.alerts_expected || found.is_empty(), "apache2 is alarmed: {found:#?}");
+        if !self.alerts_expected && !found.is_empty() {
+            self.show(&["error.log"]);
+            panic!("apache2 is alarmed: {found:#?}");
+        }
     }
 }
 

@@ -96,7 +96,7 @@ pub use mail_backend::{MailBackend, MailProtocol};
 pub use mpm::Mpm;
 pub use nginx::Nginx;
 pub use page::{NATIVE_PAGE, PAGE, STREAM_PAGE, Vars, location, stream_return};
-pub use policies::{Outcome, POLICIES, Policed, SOURCES, Sent, expected};
+pub use policies::{POLICIES, Policed};
 pub use port::Port;
 pub use site::Site;
 pub use subsystem::Subsystem;

@@ -1,6 +1,8 @@
 //! Who may say what: every kind of source on one port of Apache, against
 //! everything a source can send; src/policies.rs has the table.
 
+use std::time::Duration;
+
 use realpeer_e2e::{ApacheFront, ApacheSite, Client, Mpm, POLICIES, Policed, on_each_mpm, v1};
 
 const VISITOR: &str = "192.0.2.7:4321";
@@ -15,7 +17,9 @@ enum Limit {
 
 fn every_source_gets_what_its_policy_says(mpm: Mpm, front: &ApacheFront, limit: Limit) {
     let mut site = ApacheSite::new(mpm);
-    site.config("AcceptFilter http none\nAcceptFilter https none");
+    // What optional and strip let go on without a word waits with event as long
+    // as the main server says.
+    site.config("AcceptFilter http none\nAcceptFilter https none\nTimeout 3");
     for (policy, source) in POLICIES {
         site.config(format!("RealPeer {policy} {source}"));
     }
@@ -30,7 +34,7 @@ fn every_source_gets_what_its_policy_says(mpm: Mpm, front: &ApacheFront, limit: 
     let hasty = front.host(&mut site, &format!("RealPeerTimeout 300ms\n{limits}"));
     let mut apache = site.start();
     let authority = front.authority();
-    let served = Policed { logs: &apache, authority, patient, hasty }
+    let served = Policed { logs: &apache, authority, answers_on_tls: false, patient, hasty }
         .must_treat_every_source_as_its_policy_says();
     apache.stop();
     let log = apache.access_log();
@@ -58,8 +62,8 @@ on_each_mpm! {
     /// came, unless that can only be a header.
     fn an_optional_header_half_sent_is_a_timeout_only_if_it_is_one(mpm) {
         let mut site = ApacheSite::new(mpm);
-        site.config("RealPeer optional 127.0.0.3\nRealPeer strip 127.0.0.4");
-        let port = site.host("RealPeerTimeout 1s\nTimeout 2");
+        site.config("Timeout 3\nRealPeer optional 127.0.0.3\nRealPeer strip 127.0.0.4");
+        let port = site.host("RealPeerTimeout 1s");
         let apache = site.start();
         let begin = |source: &str, beginning: &str| {
             let mut client = Client::from(source, port);
@@ -74,13 +78,13 @@ on_each_mpm! {
             ["PROXY TCP4 192.0.2.7 ", "\r\n\r\n\0\r\nQUIT\n\x21"]
                 .map(|beginning| begin(source, beginning))
         });
-        for mut client in requests {
+        for (mut client, policy) in requests.into_iter().zip(["optional", "strip"]) {
             client.ending();
-            let line = apache.wait_for_access(&format!(" absent {} {} ",
-                if client.local().ip().to_string() == "127.0.0.3" { "optional" } else { "strip" },
-                client.local(),
-            ));
-            assert!(line.contains(" 408 "), "{line}");
+            // With event it is nobody's until there is more of it.
+            if mpm != Mpm::Event {
+                let line = apache.wait_for_access(&format!(" absent {policy} {} ", client.local()));
+                assert!(line.contains(" 408 "), "{line}");
+            }
         }
         for mut client in headers.into_iter().flatten() {
             client.must_be_closed();
@@ -91,6 +95,29 @@ on_each_mpm! {
             assert_eq!(refusals[0].result, "timeout");
         }
         assert_eq!(apache.refusals().len(), 4);
+    }
+
+    /// Late is not too late for those who need no header. Whether the pause is
+    /// longer than the time for the header makes no difference.
+    fn a_late_request_without_a_header_is_served(mpm) {
+        for front in ApacheFront::both() {
+            let mut site = ApacheSite::new(mpm);
+            site.config("AcceptFilter http none\nAcceptFilter https none");
+            let port = front.host(
+                &mut site,
+                "RealPeer optional 127.0.0.3\nRealPeer strip 127.0.0.4\nRealPeerTimeout 300ms",
+            );
+            let apache = site.start();
+            for (source, policy) in [("127.0.0.3", "optional"), ("127.0.0.4", "strip")] {
+                let client = Client::from(source, port);
+                std::thread::sleep(Duration::from_millis(700));
+                let seen = front.ask(client);
+                assert_eq!(seen.client, source);
+                assert_eq!(seen.var("policy").as_deref(), Some(policy));
+                assert_eq!(seen.var("result").as_deref(), Some("absent"));
+            }
+            assert_eq!(apache.refusals(), []);
+        }
     }
 
     fn an_optional_header_cut_off_by_the_end_is_truncated(mpm) {

@@ -22,7 +22,7 @@ fn every_source_gets_what_its_policy_says(which: Which, tls: bool) {
     ));
     let mut nginx = site.start();
     let authority = tls.then_some(&authority);
-    let served = Policed { logs: &nginx, authority, patient, hasty }
+    let served = Policed { logs: &nginx, authority, answers_on_tls: true, patient, hasty }
         .must_treat_every_source_as_its_policy_says();
     nginx.quit();
     let log = nginx.access_log();
