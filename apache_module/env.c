@@ -10,6 +10,9 @@
 #include "mod_realpeer.h"
 
 
+#define MOD_REALPEER_PREFIX  "REALPEER_"
+
+
 typedef int32_t (*mod_realpeer_write_t)(const uint8_t *tlvs, size_t len,
                                         int32_t field, char *out,
                                         size_t size);
@@ -22,6 +25,7 @@ static void mod_realpeer_set_tlv(apr_pool_t *p, apr_table_t *env,
                                  const mod_realpeer_tlv_t *tlv,
                                  const uint8_t *tlvs, apr_size_t len);
 static const char *mod_realpeer_variable(apr_pool_t *p, const char *name);
+static void mod_realpeer_drop_lookalikes(request_rec *r);
 
 
 void mod_realpeer_make_env(conn_rec *c, mod_realpeer_conn_t *rc,
@@ -140,7 +144,7 @@ mod_realpeer_tlv_t *mod_realpeer_parse_tlv(apr_pool_t *p, const char *name)
 
 static const char *mod_realpeer_variable(apr_pool_t *p, const char *name)
 {
-    char *variable = apr_pstrcat(p, "REALPEER_TLV_", name, NULL);
+    char *variable = apr_pstrcat(p, MOD_REALPEER_PREFIX "TLV_", name, NULL);
 
     ap_str_toupper(variable);
 
@@ -158,13 +162,39 @@ void mod_realpeer_pre_read_request(request_rec *r, conn_rec *c)
 }
 
 
-/* After an internal redirect the names of before begin with REDIRECT_. */
-
 int mod_realpeer_post_read_request(request_rec *r)
 {
+    mod_realpeer_drop_lookalikes(r);
+
+    /* After an internal redirect the names of before begin with REDIRECT_. */
+
     if (r->prev) {
         mod_realpeer_pre_read_request(r, r->connection);
     }
 
     return DECLINED;
+}
+
+
+/*
+ * SetEnvIf takes a name for that of a header field first, and such a name may
+ * have underscores: a client could send what it likes to be.
+ */
+
+static void mod_realpeer_drop_lookalikes(request_rec *r)
+{
+    const apr_array_header_t *fields = apr_table_elts(r->headers_in);
+    const apr_table_entry_t *field = (const apr_table_entry_t *) fields->elts;
+    int i;
+
+    for (i = fields->nelts - 1; i >= 0; i--) {
+        if (field[i].key
+            && strncasecmp(field[i].key, MOD_REALPEER_PREFIX,
+                           sizeof(MOD_REALPEER_PREFIX) - 1) == 0) {
+            apr_table_unset(r->headers_in, field[i].key);
+
+            /* which takes others of the same name away as well */
+            i = i < fields->nelts ? i : fields->nelts;
+        }
+    }
 }

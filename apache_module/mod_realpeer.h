@@ -170,7 +170,8 @@ void mod_realpeer_watch_init(apr_pool_t *pchild);
 int mod_realpeer_can_watch(conn_rec *c);
 mod_realpeer_watch_t *mod_realpeer_watch(conn_rec *c, int fd,
                                          apr_time_t deadline);
-void mod_realpeer_watch_arm(mod_realpeer_watch_t *watch, int armed);
+void mod_realpeer_watch_arm(mod_realpeer_watch_t *watch);
+int mod_realpeer_watch_hold(mod_realpeer_watch_t *watch);
 void mod_realpeer_unwatch(conn_rec *c, mod_realpeer_watch_t *watch);
 
 /* client.c */

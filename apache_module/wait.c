@@ -25,7 +25,8 @@ struct mod_realpeer_wait_t {
     ap_filter_t *filter;
     apr_bucket_brigade *bb;
     mod_realpeer_watch_t *watch;  /* NULL: a thread waits, or nobody yet */
-    apr_time_t deadline;
+    apr_time_t watched;           /* its deadline */
+    apr_time_t deadline;          /* of the header */
     uint8_t *data;
     apr_size_t size;              /* of the room there is */
     apr_size_t len;               /* of what has been seen */
@@ -159,11 +160,12 @@ static int mod_realpeer_read(conn_rec *c, mod_realpeer_conn_t *rc)
 {
     mod_realpeer_wait_t *wait = rc->wait;
     apr_size_t n;
-    int late = mod_realpeer_now() >= wait->deadline;
+    int ended = wait->watch && mod_realpeer_watch_hold(wait->watch);
+    int late = ended || mod_realpeer_now() >= wait->deadline;
 
     /* What goes on without a header when it is late is not asked for one. */
 
-    if (late && !mod_realpeer_refuses_late(rc)) {
+    if (ended || (late && !mod_realpeer_refuses_late(rc))) {
         return mod_realpeer_decide(rc, wait->data, wait->len,
                                    REALPEER_EVENT_TIMEOUT);
     }
@@ -318,6 +320,7 @@ static int mod_realpeer_suspend(conn_rec *c, mod_realpeer_conn_t *rc)
 {
     mod_realpeer_wait_t *wait = rc->wait;
     int refuses = mod_realpeer_refuses_late(rc);
+    apr_time_t deadline;
     const char *protocol;
 
     if (!mod_realpeer_can_watch(c)) {
@@ -325,10 +328,12 @@ static int mod_realpeer_suspend(conn_rec *c, mod_realpeer_conn_t *rc)
     }
 
     /*
-     * A connection that goes on when the time has passed is not woken for it,
-     * but goes on as soon as its client says something.  Where the server
-     * speaks first that would be too late.
+     * The end of its input cannot wake a connection that is to go on: so that
+     * does when its client says something, or has said nothing for as long as
+     * a request may take.  Where the server speaks first, it has to wait here.
      */
+
+    deadline = wait->deadline;
 
     if (!refuses) {
         protocol = ap_get_server_protocol(c->base_server);
@@ -337,17 +342,25 @@ static int mod_realpeer_suspend(conn_rec *c, mod_realpeer_conn_t *rc)
             && strcmp(protocol, "https") != 0) {
             return 0;
         }
+
+        deadline += c->base_server->timeout;
+    }
+
+    if (wait->watch && wait->watched != deadline) {
+        mod_realpeer_unwatch(c, wait->watch);
+        wait->watch = NULL;
     }
 
     if (wait->watch == NULL) {
-        wait->watch = mod_realpeer_watch(c, wait->fd, wait->deadline);
+        wait->watch = mod_realpeer_watch(c, wait->fd, deadline);
+        wait->watched = deadline;
 
         if (wait->watch == NULL) {
             return 0;
         }
     }
 
-    mod_realpeer_watch_arm(wait->watch, refuses);
+    mod_realpeer_watch_arm(wait->watch);
 
     MOD_REALPEER_GIVE_BACK(c);
 

@@ -31,7 +31,7 @@ struct mod_realpeer_watch_t {
     APR_RING_ENTRY(mod_realpeer_watch_t) link;
     int fd;
     apr_time_t deadline;
-    int armed;                    /* to be woken when the time has passed */
+    int armed;                    /* the MPM has it */
     int fired;
 };
 
@@ -133,20 +133,39 @@ mod_realpeer_watch_t *mod_realpeer_watch(conn_rec *c, int fd,
 }
 
 
-/* Before the connection is given to the MPM, and not while that has it. */
+/* The connection is given to the MPM. */
 
-void mod_realpeer_watch_arm(mod_realpeer_watch_t *watch, int armed)
+void mod_realpeer_watch_arm(mod_realpeer_watch_t *watch)
 {
     pthread_mutex_lock(&mod_realpeer_child.mutex);
 
-    watch->armed = armed;
+    watch->armed = 1;
 
-    if (armed && watch->fired) {
-        /* it became late while nobody was to wake it */
+    if (watch->fired) {
         (void) shutdown(watch->fd, SHUT_RD);
     }
 
     pthread_mutex_unlock(&mod_realpeer_child.mutex);
+}
+
+
+/*
+ * A thread has the connection again, and until it arms it nobody ends its
+ * input.  Returns whether somebody has.
+ */
+
+int mod_realpeer_watch_hold(mod_realpeer_watch_t *watch)
+{
+    int ended;
+
+    pthread_mutex_lock(&mod_realpeer_child.mutex);
+
+    ended = watch->armed && watch->fired;
+    watch->armed = 0;
+
+    pthread_mutex_unlock(&mod_realpeer_child.mutex);
+
+    return ended;
 }
 
 
@@ -327,10 +346,17 @@ mod_realpeer_watch_t *mod_realpeer_watch(conn_rec *c, int fd,
 }
 
 
-void mod_realpeer_watch_arm(mod_realpeer_watch_t *watch, int armed)
+void mod_realpeer_watch_arm(mod_realpeer_watch_t *watch)
 {
     (void) watch;
-    (void) armed;
+}
+
+
+int mod_realpeer_watch_hold(mod_realpeer_watch_t *watch)
+{
+    (void) watch;
+
+    return 0;
 }
 
 
