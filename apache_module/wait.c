@@ -329,8 +329,9 @@ static int mod_realpeer_suspend(conn_rec *c, mod_realpeer_conn_t *rc)
 
     /*
      * The end of its input cannot wake a connection that is to go on: so that
-     * does when its client says something, or has said nothing for as long as
-     * a request may take.  Where the server speaks first, it has to wait here.
+     * does when its client says something, and ends when that has not said
+     * anything for as long as httpd waits for a request on an idle connection.
+     * Where the server speaks first, it has to wait here.
      */
 
     deadline = wait->deadline;
@@ -343,7 +344,7 @@ static int mod_realpeer_suspend(conn_rec *c, mod_realpeer_conn_t *rc)
             return 0;
         }
 
-        deadline += c->base_server->timeout;
+        deadline += c->base_server->keep_alive_timeout;
     }
 
     if (wait->watch && wait->watched != deadline) {
