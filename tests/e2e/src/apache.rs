@@ -20,6 +20,8 @@ pub struct Apache {
     site: ApacheSite,
     logs: Logs,
     alerts_expected: bool,
+    /// How long the error log was when it was asked to end at once.
+    log_at_end: Option<usize>,
 }
 
 impl Deref for Apache {
@@ -38,7 +40,7 @@ impl Apache {
         command.process_group(0);
         let logs = Logs::new(site.dir());
         let process = Guard::spawn("apache2", command);
-        let mut apache = Self { process, site, logs, alerts_expected: false };
+        let mut apache = Self { process, site, logs, alerts_expected: false, log_at_end: None };
         apache.wait_until_ready();
         apache
     }
@@ -67,6 +69,7 @@ impl Apache {
 
     /// As `apachectl restart`: what is open is closed.
     pub fn restart(&mut self, change: impl FnOnce(&mut ApacheSite)) {
+        self.note_end();
         self.restart_with(Signal::HUP, change);
     }
 
@@ -101,8 +104,17 @@ impl Apache {
 
     /// Ends it at once. Its logs are complete then.
     pub fn stop(&mut self) -> ExitStatus {
+        self.note_end();
         self.process.signal(Signal::TERM);
         self.process.wait()
+    }
+
+    /// From now on a child may crash: those of event do now and then when they
+    /// have to end at once and a connection is being closed, with no module of
+    /// ours as well (seen in 2.4.71).
+    fn note_end(&mut self) {
+        let length = self.error_log().len();
+        self.log_at_end.get_or_insert(length);
     }
 
     /// A test that makes Apache say `[alert]` or worse on purpose.
@@ -129,13 +141,21 @@ impl Apache {
 
 impl Drop for Apache {
     fn drop(&mut self) {
+        self.note_end();
         self.process.stop();
         if std::thread::panicking() {
             self.show(&["error.log", "access.log", "stderr.log"]);
             return;
         }
         let log = self.error_log();
-        let found: Vec<_> = log.lines().filter(|line| is_alarming(line)).collect();
+        let (before, after) = log.split_at(self.log_at_end.unwrap_or_default().min(log.len()));
+        let crashes = before.lines().filter(|line| is_crash(line));
+        let found: Vec<_> = before
+            .lines()
+            .chain(after.lines())
+            .filter(|line| is_alarming(line))
+            .chain(crashes)
+            .collect();
         if !self.alerts_expected && !found.is_empty() {
             self.show(&["error.log"]);
             panic!("apache2 is alarmed: {found:#?}");
@@ -148,8 +168,11 @@ fn is_alarming(line: &str) -> bool {
     // `[DATE] [MODULE:LEVEL] `: what stands behind may be a client's words.
     let level = line.split("] [").nth(1).and_then(|words| words.split(':').nth(1));
     let level = level.and_then(|level| level.split(']').next()).unwrap_or_default();
-    let words = line.splitn(4, "] ").nth(3).unwrap_or_default();
     matches!(level, "crit" | "alert" | "emerg")
-        || words.starts_with("AH00051:")
-        || words.starts_with("AH00052:")
+}
+
+/// A child has ended by a signal.
+fn is_crash(line: &str) -> bool {
+    let words = line.splitn(4, "] ").nth(3).unwrap_or_default();
+    words.starts_with("AH00051:") || words.starts_with("AH00052:")
 }

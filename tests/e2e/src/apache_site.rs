@@ -145,9 +145,9 @@ impl ApacheSite {
         self.config.push('\n');
     }
 
-    /// Empties it, to be written anew for a restart.
-    pub fn clear(&mut self) {
-        self.config.clear();
+    /// Changes what was added so far, for a restart.
+    pub fn rewrite(&mut self, change: impl FnOnce(&str) -> String) {
+        self.config = change(&self.config);
     }
 
     /// Listens on `127.0.0.1` and a port of its own, with a virtual host that

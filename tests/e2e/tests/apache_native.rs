@@ -1,7 +1,7 @@
 //! What Apache does without realpeer, where that is why realpeer is made as it
 //! is: mod_remoteip gives the client's address to requests, and nothing else.
 
-use realpeer_e2e::{ApacheSite, Client, on_each_mpm, v1};
+use realpeer_e2e::{ApacheSite, Client, Mpm, h2_requests, on_each_mpm, v1};
 
 const VISITOR: &str = "192.0.2.7:4321";
 const LISTENER: &str = "198.51.100.1:443";
@@ -22,5 +22,20 @@ on_each_mpm! {
         // %a is the client, %{c}a the balancer.
         assert!(line.starts_with("192.0.2.7:4321 "), "{line}");
         assert!(line.ends_with(&format!(" {}", balancer.ip())), "{line}");
+    }
+
+    fn mod_http2_wants_its_preface_in_one_piece(mpm) {
+        let mut site = ApacheSite::native(mpm);
+        if mpm == Mpm::Prefork {
+            return;
+        }
+        site.load("http2");
+        let port = site.host("Protocols h2c http/1.1");
+        let apache = site.start();
+        let whole = h2_requests(&[1]);
+        let mut client = Client::connect(port);
+        client.send_pieces([&whole[..7]]).send(&whole[7..]);
+        client.ending();
+        apache.wait_for_access(" 400 \"PRI * HTTP/2.0\"");
     }
 }
