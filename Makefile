@@ -105,12 +105,14 @@ check:
 	+@CARGO="$(CARGO)" tools/check
 
 ## soak          CONNECTIONS=20000 of every kind through each module: alone, with
-##               sanitizers and under valgrind; SEED=1 for the same ones again
+##               sanitizers and under valgrind; SEED=1 for the same ones again;
+##               SERVERS="nginx event worker prefork", the latter three Apache's
 CONNECTIONS = 20000
 SEED = 1
+SERVERS =
 .PHONY: soak
-soak: setup-check
-	+@CARGO="$(CARGO)" tools/soak "$(CONNECTIONS)" "$(CONNECTIONS)" "$(SEED)"
+soak: setup-check lib
+	+@CARGO="$(CARGO)" SERVERS="$(SERVERS)" tools/soak "$(CONNECTIONS)" "$(CONNECTIONS)" "$(SEED)"
 
 ## check-fresh   demo and check in an empty Debian 12 (as root)
 .PHONY: check-fresh
