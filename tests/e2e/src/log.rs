@@ -42,7 +42,8 @@ impl Refusal {
             None => (rest, None),
         };
         let clean = !listener.contains(' ') && !peer.contains(' ') && !text.is_empty();
-        let same = client.is_none_or(|client| client == peer);
+        // Apache writes no brackets around the address in front.
+        let same = client.is_none_or(|client| client == peer.replace(['[', ']'], ""));
         (clean && same).then(|| Self {
             level: level.to_owned(),
             result: result.to_owned(),

@@ -97,20 +97,29 @@ on_each_mpm! {
         assert_eq!(told(mpm, "RealPeer off", &[Vec::new()]), [BTreeMap::new()]);
     }
 
-    /// What a header of the request says cannot stand in for it.
+    /// What a header of the request says cannot stand in for it; mod_setenvif
+    /// asks headers first, whatever the case.
     fn a_request_cannot_set_it(mpm) {
         let mut site = ApacheSite::new(mpm);
         site.cgi();
-        let port = site.host("RealPeer require all");
-        let _apache = site.start();
+        let port = site.host(
+            "RealPeer require all\nSetEnvIf REALPEER_RESULT ^proxy$ GOOD\n\
+             SetEnvIf REALPEER_RESULT ^forged$ BAD\nSetEnvIf REALPEER_TLV_ALPN forged WORSE",
+        );
+        let apache = site.start();
         let mut client = Client::connect(port);
         client.send(v1(VISITOR, LISTENER));
-        client.send(
-            "GET /cgi/env HTTP/1.1\r\nHost: a\r\nREALPEER_RESULT: no\r\nRealPeer-Addr: no\r\n\r\n",
-        );
-        let text = client.response().text();
-        assert!(text.contains("\nREALPEER_RESULT=proxy\n"), "{text}");
-        assert!(text.contains("\nREALPEER_ADDR=192.0.2.7\n"), "{text}");
+        for name in ["REALPEER_RESULT", "Realpeer_Result", "realpeer_tlv_alpn"] {
+            client.send(format!(
+                "GET /cgi/env HTTP/1.1\r\nHost: a\r\n{name}: forged\r\nRealPeer-Addr: no\r\n\r\n"
+            ));
+            let text = client.response().text();
+            assert!(text.contains("\nREALPEER_RESULT=proxy\n"), "{text}");
+            assert!(text.contains("\nREALPEER_ADDR=192.0.2.7\n"), "{text}");
+            assert!(text.contains("\nGOOD="), "{text}");
+            assert!(!text.contains("\nBAD=") && !text.contains("\nWORSE="), "{text}");
+        }
+        assert_eq!(apache.refusals(), []);
     }
 
     /// All but what costs: that has to be asked for.

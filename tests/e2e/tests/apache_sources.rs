@@ -17,9 +17,7 @@ enum Limit {
 
 fn every_source_gets_what_its_policy_says(mpm: Mpm, front: &ApacheFront, limit: Limit) {
     let mut site = ApacheSite::new(mpm);
-    // What optional and strip let go on without a word waits with event as long
-    // as the main server says.
-    site.config("AcceptFilter http none\nAcceptFilter https none\nTimeout 3");
+    site.config("AcceptFilter http none\nAcceptFilter https none");
     for (policy, source) in POLICIES {
         site.config(format!("RealPeer {policy} {source}"));
     }
@@ -31,7 +29,10 @@ fn every_source_gets_what_its_policy_says(mpm: Mpm, front: &ApacheFront, limit: 
         }
     };
     let patient = front.host(&mut site, "RealPeerTimeout 30s");
-    let hasty = front.host(&mut site, &format!("RealPeerTimeout 300ms\n{limits}"));
+    // With event those that go on without a header are idle until they say
+    // something.
+    let hasty =
+        front.host(&mut site, &format!("RealPeerTimeout 300ms\nKeepAliveTimeout 1\n{limits}"));
     let mut apache = site.start();
     let authority = front.authority();
     let served = Policed { logs: &apache, authority, answers_on_tls: false, patient, hasty }
@@ -62,8 +63,8 @@ on_each_mpm! {
     /// came, unless that can only be a header.
     fn an_optional_header_half_sent_is_a_timeout_only_if_it_is_one(mpm) {
         let mut site = ApacheSite::new(mpm);
-        site.config("Timeout 3\nRealPeer optional 127.0.0.3\nRealPeer strip 127.0.0.4");
-        let port = site.host("RealPeerTimeout 1s");
+        site.config("RealPeer optional 127.0.0.3\nRealPeer strip 127.0.0.4");
+        let port = site.host("RealPeerTimeout 1s\nTimeout 2\nKeepAliveTimeout 1");
         let apache = site.start();
         let begin = |source: &str, beginning: &str| {
             let mut client = Client::from(source, port);
@@ -105,7 +106,8 @@ on_each_mpm! {
             site.config("AcceptFilter http none\nAcceptFilter https none");
             let port = front.host(
                 &mut site,
-                "RealPeer optional 127.0.0.3\nRealPeer strip 127.0.0.4\nRealPeerTimeout 300ms",
+                "RealPeer optional 127.0.0.3\nRealPeer strip 127.0.0.4\nRealPeerTimeout 300ms\n\
+                 KeepAliveTimeout 50",
             );
             let apache = site.start();
             for (source, policy) in [("127.0.0.3", "optional"), ("127.0.0.4", "strip")] {
