@@ -33,12 +33,15 @@ static server_rec *mod_realpeer_ruling(server_rec *main_server,
                                        apr_port_t port);
 static int mod_realpeer_same_policy(const mod_realpeer_conf_t *one,
                                     const mod_realpeer_conf_t *two);
+static uint32_t mod_realpeer_max_header(const mod_realpeer_conf_t *conf);
+static int mod_realpeer_versions(const mod_realpeer_conf_t *conf);
 static int mod_realpeer_same_tlvs(const apr_array_header_t *one,
                                   const apr_array_header_t *two);
 static int mod_realpeer_check_native(apr_pool_t *ptemp, server_rec *first,
                                      apr_sockaddr_t *addr, apr_port_t port,
                                      apr_array_header_t *natives);
-static void mod_realpeer_find_natives(apr_array_header_t *natives,
+static void mod_realpeer_find_natives(apr_pool_t *ptemp,
+                                      apr_array_header_t *natives,
                                       server_rec *main_server,
                                       server_rec *server,
                                       const ap_directive_t *node);
@@ -81,7 +84,8 @@ int mod_realpeer_check_config(apr_pool_t *pconf, apr_pool_t *plog,
     }
 
     natives = apr_array_make(ptemp, 1, sizeof(mod_realpeer_native_t));
-    mod_realpeer_find_natives(natives, main_server, main_server, ap_conftree);
+    mod_realpeer_find_natives(ptemp, natives, main_server, main_server,
+                              ap_conftree);
 
     /* The address of the main server is none, see its listeners below. */
 
@@ -249,14 +253,29 @@ static int mod_realpeer_same_policy(const mod_realpeer_conf_t *one,
     }
 
     return mod_realpeer_timeout(one) == mod_realpeer_timeout(two)
-           && memcmp(&one->settings, &two->settings, sizeof(one->settings))
-              == 0
+           && mod_realpeer_max_header(one) == mod_realpeer_max_header(two)
+           && mod_realpeer_versions(one) == mod_realpeer_versions(two)
+           && one->settings.no_address == two->settings.no_address
            && mod_realpeer_same_tlvs(one->tlvs, two->tlvs)
            && realpeer_rules_equal(
                       (const realpeer_rule *) one->rules->rules->elts,
                       (size_t) one->rules->rules->nelts,
                       (const realpeer_rule *) two->rules->rules->elts,
                       (size_t) two->rules->rules->nelts) == 1;
+}
+
+
+static uint32_t mod_realpeer_max_header(const mod_realpeer_conf_t *conf)
+{
+    return conf->settings.max_header ? conf->settings.max_header
+                                     : REALPEER_DEFAULT_MAX_HEADER;
+}
+
+
+static int mod_realpeer_versions(const mod_realpeer_conf_t *conf)
+{
+    return conf->settings.versions ? conf->settings.versions
+                                   : REALPEER_VERSION_1 | REALPEER_VERSION_2;
 }
 
 
@@ -329,13 +348,15 @@ static int mod_realpeer_check_native(apr_pool_t *ptemp, server_rec *first,
 }
 
 
-static void mod_realpeer_find_natives(apr_array_header_t *natives,
+static void mod_realpeer_find_natives(apr_pool_t *ptemp,
+                                      apr_array_header_t *natives,
                                       server_rec *main_server,
                                       server_rec *server,
                                       const ap_directive_t *node)
 {
     mod_realpeer_native_t *native;
     server_rec *inner;
+    const char *args;
 
     for ( /* void */ ; node; node = node->next) {
 
@@ -344,7 +365,8 @@ static void mod_realpeer_find_natives(apr_array_header_t *natives,
             native->place.file = node->filename;
             native->place.line = (unsigned) node->line_num;
             native->server = server;
-            native->on = strcasecmp(node->args, "on") == 0;
+            args = node->args;
+            native->on = strcasecmp(ap_getword_conf(ptemp, &args), "on") == 0;
         }
 
         inner = server;
@@ -353,7 +375,7 @@ static void mod_realpeer_find_natives(apr_array_header_t *natives,
             inner = mod_realpeer_defined_at(main_server, node);
         }
 
-        mod_realpeer_find_natives(natives, main_server, inner,
+        mod_realpeer_find_natives(ptemp, natives, main_server, inner,
                                   node->first_child);
     }
 }

@@ -7,9 +7,12 @@
 
 #include "mod_realpeer.h"
 
+#include <apr_lib.h>
+
 
 #define MOD_REALPEER_DEFAULT_TIMEOUT  apr_time_from_sec(5)
 #define MOD_REALPEER_SHORT_TIMEOUT    apr_time_from_sec(3)
+#define MOD_REALPEER_LONG_TIMEOUT     apr_time_from_sec(86400)
 
 #define MOD_REALPEER_TWICE  "is stated twice at the same level"
 
@@ -243,11 +246,11 @@ static const char *mod_realpeer_set_timeout(cmd_parms *cmd, void *dir,
     }
 
     if (ap_timeout_parameter_parse(arg, &timeout, "s") != APR_SUCCESS
-        || timeout <= 0) {
+        || timeout <= 0 || timeout > MOD_REALPEER_LONG_TIMEOUT) {
         return apr_psprintf(cmd->pool,
                             "invalid time \"%s\" in RealPeerTimeout, it must "
-                            "be more than 0, such as \"5s\" or \"500ms\"",
-                            arg);
+                            "be more than 0 and at most a day, such as \"5s\" "
+                            "or \"500ms\"", arg);
     }
 
     if (timeout < MOD_REALPEER_SHORT_TIMEOUT) {
@@ -278,7 +281,7 @@ static const char *mod_realpeer_set_max_header(cmd_parms *cmd, void *dir,
 
     size = apr_strtoi64(arg, &end, 10);
 
-    if (end == arg || *end || size < REALPEER_MIN_HEADER
+    if (!apr_isdigit(*arg) || *end || size < REALPEER_MIN_HEADER
         || size > REALPEER_MAX_HEADER) {
         return apr_psprintf(cmd->pool,
                             "invalid size \"%s\" in RealPeerMaxHeader, it "
