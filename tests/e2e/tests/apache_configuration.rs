@@ -261,17 +261,17 @@ fn settings_are_checked() {
              no client",
         ),
     ];
-    for time in ["soon", "0", "-1s", "5 s", "5x", "s"] {
+    for time in ["soon", "0", "-1s", "5 s", "5x", "s", "86401", "9223372036854"] {
         cases.push(wrong(
             &format!("RealPeerTimeout \"{time}\""),
             2,
             &format!(
-                "invalid time \"{time}\" in RealPeerTimeout, it must be more than 0, such as \
-                 \"5s\" or \"500ms\""
+                "invalid time \"{time}\" in RealPeerTimeout, it must be more than 0 and at most a \
+                 day, such as \"5s\" or \"500ms\""
             ),
         ));
     }
-    for size in ["15", "65552", "-1", "many", "65k", "99999999999999999999"] {
+    for size in ["15", "65552", "-1", "+100", "many", "65k", "99999999999999999999"] {
         cases.push(wrong(
             &format!("RealPeerMaxHeader {size}"),
             2,
@@ -348,6 +348,11 @@ fn virtual_hosts_that_share_a_listener_must_agree() {
         passes(&two(require, "")),
         passes(&two(require, require)),
         passes(&two("", "RealPeer off")),
+        // The defaults, said and unsaid.
+        passes(&two(
+            &format!("{require}\nRealPeerTimeout 5s\nRealPeerMaxHeader 4096"),
+            &format!("{require}\nRealPeerVersions 2 1\nRealPeerNoAddress accept"),
+        )),
         passes(&two(
             "RealPeer require 192.0.2.1 \\\n198.51.100.1",
             "RealPeer require 198.51.100.1 192.0.2.1",
@@ -389,6 +394,10 @@ fn mod_remoteip_on_the_same_listener_is_a_conflict() {
     must_say(&[
         fails(
             &used(&host("PORT", "a", "RealPeer require all\nRemoteIPProxyProtocol On")),
+            &both(here, 4, 5),
+        ),
+        fails(
+            &used(&host("PORT", "a", "RealPeer require all\nRemoteIPProxyProtocol \"oN\"")),
             &both(here, 4, 5),
         ),
         fails(
