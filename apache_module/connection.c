@@ -181,6 +181,7 @@ static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
     char text[4 * MOD_REALPEER_LOG_BYTES];
     int32_t result = rc->decision.result;
     int32_t n;
+    int state = AP_MPMQ_RUNNING;
 
     if (len > MOD_REALPEER_LOG_BYTES) {
         len = MOD_REALPEER_LOG_BYTES;
@@ -188,10 +189,17 @@ static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
 
     n = realpeer_escape(data, len, text, sizeof(text));
 
+    /* It may not have been the peer: httpd that stops closes what waits. */
+
+    if (result == REALPEER_RESULT_TRUNCATED) {
+        (void) ap_mpm_query(AP_MPMQ_MPM_STATE, &state);
+    }
+
     ap_log_cerror(APLOG_MARK,
-                  realpeer_result_is_quiet(result) ? APLOG_INFO : APLOG_ERR,
-                  0, c, "realpeer: refused %s (%s), peer: %s, listener: %s%s"
-                  "%.*s%s", realpeer_result_name(result),
+                  realpeer_result_is_quiet(result) || state == AP_MPMQ_STOPPING
+                  ? APLOG_INFO : APLOG_ERR, 0, c,
+                  "realpeer: refused %s (%s), peer: %s, listener: %s%s%.*s%s",
+                  realpeer_result_name(result),
                   realpeer_strerror(result),
                   mod_realpeer_sockaddr_text(c->pool, rc->proxy_addr,
                                              rc->proxy_ip),
