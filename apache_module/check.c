@@ -25,7 +25,9 @@ typedef struct {
 static int mod_realpeer_prepare(server_rec *s, mod_realpeer_rules_t *rules);
 static int mod_realpeer_check_server(apr_pool_t *ptemp, server_rec *s,
                                      server_addr_rec *addr,
-                                     server_rec *first);
+                                     server_rec *first,
+                                     server_rec *main_server);
+static int mod_realpeer_states(server_rec *s, server_rec *main_server);
 static void mod_realpeer_warn(server_rec *s, const mod_realpeer_conf_t *conf,
                               int inherited);
 static server_rec *mod_realpeer_ruling(server_rec *main_server,
@@ -79,8 +81,10 @@ int mod_realpeer_check_config(apr_pool_t *pconf, apr_pool_t *plog,
     }
 
     for (s = main_server; s; s = s->next) {
-        mod_realpeer_warn(s, mod_realpeer_get_conf(s),
-                          !s->is_virtual && any_rules);
+        if (mod_realpeer_states(s, main_server)) {
+            mod_realpeer_warn(s, mod_realpeer_get_conf(s),
+                              !s->is_virtual && any_rules);
+        }
     }
 
     natives = apr_array_make(ptemp, 1, sizeof(mod_realpeer_native_t));
@@ -94,7 +98,8 @@ int mod_realpeer_check_config(apr_pool_t *pconf, apr_pool_t *plog,
             first = mod_realpeer_ruling(main_server, addr->host_addr,
                                         addr->host_port);
 
-            if (mod_realpeer_check_server(ptemp, s, addr, first) != OK
+            if (mod_realpeer_check_server(ptemp, s, addr, first, main_server)
+                   != OK
                 || mod_realpeer_check_native(ptemp, first, addr->host_addr,
                                              addr->host_port, natives)
                    != OK) {
@@ -150,13 +155,27 @@ static int mod_realpeer_prepare(server_rec *s, mod_realpeer_rules_t *rules)
 }
 
 
+/*
+ * Whether a server has directives of ours.  A virtual host without any is given
+ * the configuration of the main server itself, and not one that is merged.
+ */
+
+static int mod_realpeer_states(server_rec *s, server_rec *main_server)
+{
+    const mod_realpeer_conf_t *conf = mod_realpeer_get_conf(s);
+
+    return conf->place.file
+           && (s == main_server || conf != mod_realpeer_get_conf(main_server));
+}
+
+
 /* What is not wrong, but does not do what it seems to. */
 
 static void mod_realpeer_warn(server_rec *s, const mod_realpeer_conf_t *conf,
                               int inherited)
 {
     if (conf->rules == NULL) {
-        if (conf->place.file && !conf->off && !inherited) {
+        if (!conf->off && !inherited) {
             ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, s,
                          "realpeer: RealPeer directives have no effect "
                          "without RealPeer itself, which says who may send "
@@ -184,12 +203,14 @@ static void mod_realpeer_warn(server_rec *s, const mod_realpeer_conf_t *conf,
 
 static int mod_realpeer_check_server(apr_pool_t *ptemp, server_rec *s,
                                      server_addr_rec *addr,
-                                     server_rec *first)
+                                     server_rec *first,
+                                     server_rec *main_server)
 {
     mod_realpeer_conf_t *conf = mod_realpeer_get_conf(s);
     mod_realpeer_conf_t *ruling = mod_realpeer_get_conf(first);
 
-    if (conf->place.file == NULL || mod_realpeer_same_policy(conf, ruling)) {
+    if (!mod_realpeer_states(s, main_server)
+        || mod_realpeer_same_policy(conf, ruling)) {
         return OK;
     }
 

@@ -12,6 +12,12 @@
 
 #define MOD_REALPEER_PREFIX  "REALPEER_"
 
+/*
+ * What is longer has to be asked for: no program can be started with a variable
+ * of more than 128 KiB, and a header has room for that.
+ */
+#define MOD_REALPEER_LONG    8192
+
 
 typedef int32_t (*mod_realpeer_write_t)(const uint8_t *tlvs, size_t len,
                                         int32_t field, char *out,
@@ -23,7 +29,8 @@ static void mod_realpeer_set_address(apr_pool_t *p, apr_table_t *env,
                                      const char *name, const char *port_name);
 static void mod_realpeer_set_tlv(apr_pool_t *p, apr_table_t *env,
                                  const mod_realpeer_tlv_t *tlv,
-                                 const uint8_t *tlvs, apr_size_t len);
+                                 const uint8_t *tlvs, apr_size_t len,
+                                 int32_t most);
 static const char *mod_realpeer_variable(apr_pool_t *p, const char *name);
 static void mod_realpeer_drop_lookalikes(request_rec *r);
 
@@ -72,13 +79,13 @@ void mod_realpeer_make_env(conn_rec *c, mod_realpeer_conn_t *rc,
         }
 
         tlv = mod_realpeer_parse_tlv(p, name);
-        mod_realpeer_set_tlv(p, env, tlv, tlvs, len);
+        mod_realpeer_set_tlv(p, env, tlv, tlvs, len, MOD_REALPEER_LONG);
     }
 
     for (i = 0; conf->tlvs && i < conf->tlvs->nelts; i++) {
         mod_realpeer_set_tlv(p, env,
                              &APR_ARRAY_IDX(conf->tlvs, i, mod_realpeer_tlv_t),
-                             tlvs, len);
+                             tlvs, len, INT32_MAX);
     }
 }
 
@@ -99,14 +106,15 @@ static void mod_realpeer_set_address(apr_pool_t *p, apr_table_t *env,
 
 static void mod_realpeer_set_tlv(apr_pool_t *p, apr_table_t *env,
                                  const mod_realpeer_tlv_t *tlv,
-                                 const uint8_t *tlvs, apr_size_t len)
+                                 const uint8_t *tlvs, apr_size_t len,
+                                 int32_t most)
 {
     mod_realpeer_write_t write = tlv->hex ? realpeer_tlv_hex
                                           : realpeer_tlv_text;
     int32_t n = write(tlvs, len, tlv->field, NULL, 0);
     char *text;
 
-    if (n < 0) {
+    if (n < 0 || n > most) {
         return;
     }
 

@@ -368,6 +368,15 @@ fn virtual_hosts_that_share_a_listener_must_agree() {
         fails(&two("", require), none),
         fails(&two("RealPeer off", require), none),
         passes(&before("RealPeer optional all", &two("", ""))),
+        // One that states nothing follows the default virtual host, and not the
+        // main server.
+        passes(&before("RealPeer optional all", &two(require, ""))),
+        passes(&before("RealPeer optional all", &two("RealPeer off", ""))),
+        passes(&before("RealPeerTimeout 4s", &two(require, ""))),
+        Case {
+            messages: vec![no_effect.replace(":9", ":2")],
+            ..passes(&before("RealPeerTimeout 4s", &two("", "")))
+        },
         fails(&before("RealPeer optional all", &two("", require)), another),
         // A wildcard is another listener than the address itself.
         passes(&used(&format!(
