@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use crate::apache_site::ApacheSite;
 use crate::logs::Logs;
 use crate::nginx::is_listening;
-use crate::process::{Guard, cpu_ticks};
+use crate::process::{Guard, cpu_ticks, is_at_rest};
 use crate::wait::wait_until;
 
 /// A running Apache. Dropping it stops it, and fails the test if a child has
@@ -59,6 +59,12 @@ impl Apache {
     /// Clock ticks of processor time that all the children have used.
     pub fn worker_ticks(&self) -> u64 {
         self.workers().into_iter().map(cpu_ticks).sum()
+    }
+
+    /// Whether every thread that serves waits for something to happen, so that
+    /// nothing more will come of what has been received.
+    pub fn is_at_rest(&self) -> bool {
+        self.workers().into_iter().all(is_at_rest)
     }
 
     /// Takes the configuration anew after `change`, as `apachectl graceful`

@@ -123,6 +123,12 @@ impl ApacheSite {
         directives.clone_into(&mut self.processes);
     }
 
+    /// Has the page at `/` say these instead: a name, and the variable with the
+    /// value.
+    pub fn front_page(&self, variables: &[(&str, &str)]) {
+        self.file("page", &page(variables.iter().copied()));
+    }
+
     /// A page at `/page/NAME` with the values of variables, one `name=value` a
     /// line.
     pub fn page(&self, name: &str, variables: &[&str]) {

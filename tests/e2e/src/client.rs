@@ -123,9 +123,7 @@ impl Client {
     /// Returns when the server has taken all that was sent off its socket.
     #[track_caller]
     pub fn wait_until_taken(&self) {
-        wait_until("the server to read", || {
-            (unread_by_peer(&self.stream) == Some(0)).then_some(())
-        });
+        wait_until("the server to read", || is_taken(&self.stream).then_some(()));
     }
 
     /// Sends no more; can still read.
@@ -170,12 +168,14 @@ impl Client {
         assert_eq!(self.ending(), Ending::Unanswered);
     }
 
-    /// Whether the server has sent something or closed, without waiting.
+    /// Whether the server has neither sent something nor closed, without
+    /// waiting.
     pub fn is_quiet(&self) -> bool {
-        self.stream.set_nonblocking(true).expect("an option");
-        let peeked = self.stream.peek(&mut [0]);
-        self.stream.set_nonblocking(false).expect("an option");
-        matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
+        is_quiet(&self.stream)
+    }
+
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
     }
 }
 
@@ -221,6 +221,19 @@ pub(crate) fn read_to_end(stream: &mut impl Read) -> Ending {
         Err(error) => panic!("still open after {:?}: {error}", String::from_utf8_lossy(&bytes)),
     }
     if bytes.is_empty() { Ending::Unanswered } else { Ending::Answered(bytes) }
+}
+
+/// Whether the server has neither sent something nor closed, without waiting.
+pub fn is_quiet(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).expect("an option");
+    let peeked = stream.peek(&mut [0]);
+    stream.set_nonblocking(false).expect("an option");
+    matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
+}
+
+/// Whether the server has taken all that was sent off its socket.
+pub fn is_taken(stream: &TcpStream) -> bool {
+    unread_by_peer(stream) == Some(0)
 }
 
 /// Bytes waiting in the receive queue of the other end of a loopback

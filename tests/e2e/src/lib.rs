@@ -81,7 +81,7 @@ pub use apache_site::ApacheSite;
 pub use auth_http::AuthHttp;
 pub use certificates::{Authority, Certificate};
 pub use check::Check;
-pub use client::{Client, Ending, get_on_unix_socket};
+pub use client::{Client, Ending, get_on_unix_socket, is_quiet, is_taken};
 pub use curl::Curl;
 pub use dialogue::Dialogue;
 pub use fastcgi::FastCgi;

@@ -154,6 +154,16 @@ pub(crate) fn cpu_ticks(pid: u32) -> u64 {
         .sum()
 }
 
+/// Whether all threads of `pid` sleep until something happens.
+pub(crate) fn is_at_rest(pid: u32) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    tasks.map(|task| std::fs::read_to_string(task.path().join("stat"))).all(|stat| {
+        // One that has ended meanwhile does nothing either.
+        let Ok(stat) = stat else { return true };
+        stat.rsplit_once(") ").is_some_and(|(_, after)| after.starts_with('S'))
+    })
+}
+
 /// Who the workers of a server run as that root has started; the group has
 /// another name on Debian than elsewhere. None: as ourselves.
 pub(crate) fn unprivileged() -> Option<(&'static str, &'static str)> {

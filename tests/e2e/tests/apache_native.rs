@@ -38,4 +38,20 @@ on_each_mpm! {
         client.ending();
         apache.wait_for_access(" 400 \"PRI * HTTP/2.0\"");
     }
+
+    fn mod_remoteip_logs_one_address_and_lets_in_another(mpm) {
+        let mut site = ApacheSite::native(mpm);
+        site.load("remoteip");
+        let port = site.host(
+            "RemoteIPProxyProtocol On\n<Location />\nRequire ip 8.0.0.1\n</Location>",
+        );
+        let apache = site.start();
+        let visit = |address: &str| {
+            let header = format!("PROXY TCP4 {address} 198.51.100.1 4321 443\r\n");
+            Client::connect(port).send(header).get("/").status
+        };
+        assert_eq!(visit("010.0.0.1"), 200);
+        assert_eq!(visit("10.0.0.1"), 403);
+        apache.wait_for_access("010.0.0.1:");
+    }
 }
