@@ -1,6 +1,7 @@
 //! The configuration of an Apache, in a folder of its own.
 
 use std::collections::BTreeSet;
+use std::env;
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,6 +17,9 @@ use crate::mpm::{Mpm, packaged_module, program};
 use crate::process::{must_exist, unprivileged};
 use crate::watch::Watch;
 use crate::which::root;
+
+/// With this variable set, that file is loaded as mod_realpeer: another build.
+const MODULE: &str = "REALPEER_E2E_MOD_REALPEER";
 
 /// The file with what the test has said; its first line includes the rest.
 pub(crate) const CONFIG: &str = "httpd.conf";
@@ -44,7 +48,8 @@ pub struct ApacheSite {
 impl ApacheSite {
     /// Apache with mod_realpeer.
     pub fn new(mpm: Mpm) -> Self {
-        let module = root().join("build/apache/mod_realpeer.so");
+        let module = env::var_os(MODULE)
+            .map_or_else(|| root().join("build/apache/mod_realpeer.so"), PathBuf::from);
         must_exist(&module, "make apache");
         Self { module: Some(module), ..Self::native(mpm) }
     }

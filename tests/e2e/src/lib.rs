@@ -30,6 +30,9 @@
 //! `REALPEER_E2E_VALGRIND=1 cargo test -p realpeer-e2e` runs nginx under valgrind
 //! and fails where that complains about the module (some ten minutes).
 //!
+//! `REALPEER_E2E_MOD_REALPEER=FILE` has the tests of Apache load another build of
+//! the module.
+//!
 //! Everything a test starts is stopped when its guard is dropped, and a test
 //! that leaves an alert in nginx's log fails. Waiting is always for a
 //! condition ([`wait_until`]), bounded by [`PATIENCE`], which is generous: a
