@@ -391,6 +391,25 @@ fn virtual_hosts_that_share_a_listener_must_agree() {
     ]);
 }
 
+/// httpd has no configuration of ours for a virtual host without a directive of
+/// ours, and gives out the main server's.
+#[test]
+fn a_virtual_host_that_states_nothing_follows_the_first() {
+    let two = |first: &str| used(&format!("{}{}", host("PORT", "a", first), host("PORT", "b", "")));
+    let only_settings = |hosts: &str| format!("RealPeerTimeout 4s\n{hosts}");
+    must_say(&[
+        passes(&format!("RealPeer require 192.0.2.1\n{}", two("RealPeer require 192.0.2.2"))),
+        passes(&format!("RealPeer require 192.0.2.1\n{}", two("RealPeer off"))),
+        passes(&only_settings(&two("RealPeer require 192.0.2.2"))),
+        // Once, for the line that it is about.
+        warns(
+            &only_settings(&two("")),
+            "realpeer: RealPeer directives have no effect without RealPeer itself, which says who \
+             may send the header in httpd.conf:2",
+        ),
+    ]);
+}
+
 #[test]
 fn mod_remoteip_on_the_same_listener_is_a_conflict() {
     let both = |listener: &str, ours: usize, theirs: usize| {

@@ -219,6 +219,16 @@ on_each_mpm! {
         assert!(lines.iter().any(|line| line == injected), "{lines:#?}");
     }
 
+    /// The system starts no program with a variable that is too long.
+    fn a_long_tlv_is_there_only_where_it_is_asked_for(mpm) {
+        let long = visitor().tlv(0x02, vec![b'x'; 10_000]).tlv(0x01, b"h2").build();
+        let unasked = told(mpm, "RealPeer require all\nRealPeerMaxHeader 65551", &[long.clone()]);
+        assert_eq!(unasked[0].get("REALPEER_TLV_AUTHORITY"), None);
+        assert_eq!(unasked[0]["REALPEER_TLV_ALPN"], "h2");
+        let asked = "RealPeer require all\nRealPeerMaxHeader 65551\nRealPeerTLV authority";
+        assert_eq!(told(mpm, asked, &[long])[0]["REALPEER_TLV_AUTHORITY"].len(), 10_000);
+    }
+
     fn a_huge_tlv_can_be_shown(mpm) {
         let value = vec![0xFF; 65_000];
         let header = visitor().tlv(0xE4, &value).build();
