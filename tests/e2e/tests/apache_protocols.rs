@@ -204,22 +204,4 @@ on_each_mpm! {
         }
         assert_eq!(apache.refusals(), []);
     }
-
-    /// A check of layer 4 says nothing at all, and must not fill the log.
-    fn checks_of_layer_4_are_quiet(mpm) {
-        let mut site = ApacheSite::new(mpm);
-        let port = site.host("RealPeer require 127.0.0.1");
-        let apache = site.start();
-        let mut haproxy = HaProxy::new();
-        haproxy.listener("", "option tcp-check", port, "send-proxy-v2 check inter 50ms");
-        let _haproxy = haproxy.start();
-        let front = ApacheFront::plain();
-        for _ in 0..20 {
-            let header = v1("192.0.2.7:4321", "198.51.100.1:443");
-            assert_eq!(front.visit(port, &header).client, "192.0.2.7");
-        }
-        for refusal in apache.refusals() {
-            assert_eq!((&*refusal.result, &*refusal.level), ("silent", "info"));
-        }
-    }
 }
