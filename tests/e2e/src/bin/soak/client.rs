@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use realpeer_e2e::{Client, Dialogue, TlsClient, V2, Vars, h2_bodies, v1};
+use realpeer_e2e::{Client, Dialogue, TlsClient, V2, v1};
 
 use crate::plan::{After, Plan, addresses};
 use crate::random::Random;
@@ -121,14 +121,6 @@ pub fn visit(server: &Server, targets: &[Target], random: &mut Random) -> Result
     visitor.send(&header);
     let seen = match target {
         Target::Http => visitor.get("/").var("remote_addr"),
-        Target::H2c => {
-            visitor.send(target.words());
-            let bodies = h2_bodies(&mut visitor, 2);
-            if bodies[0] != bodies[1] {
-                return Err(format!("two requests of one client: {bodies:?}"));
-            }
-            Vars::new(bodies[0].as_bytes()).var("remote_addr")
-        }
         Target::Https => TlsClient::over(visitor, &server.authority).get("/").var("remote_addr"),
         Target::Stream => visitor.ending().vars().var("remote_addr"),
         Target::StreamTls => {

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! N connections in each of three columns (of nginx: http, stream and mail; of
-//! Apache, whose servers are named by their MPM: http, https and HTTP/2 in the
-//! clear), the same ones for the same seed. Under
+//! Apache, whose servers are named by their MPM: http, https, and http with limits
+//! of its own), the same ones for the same seed. Under
 //! a tool there are two runs, one of a quarter of N before: memory that nobody
 //! freed may not be more after more connections.
 

@@ -17,7 +17,7 @@ const CHILDREN: usize = 8;
 pub fn start(mpm: Mpm, watch: Watch, folder: &Path) -> (Running, Server) {
     let mut site = ApacheSite::new(mpm);
     site.watched(watch, folder);
-    for module in ["reqtimeout", "status", "http2"] {
+    for module in ["reqtimeout", "status"] {
         site.load(module);
     }
     // Under a tool one process does everything, `httpd -X`; that of prefork would
@@ -52,7 +52,6 @@ pub fn start(mpm: Mpm, watch: Watch, folder: &Path) -> (Running, Server) {
         let special = match target {
             Target::Https => site.certificate(&authority),
             Target::HttpWide => WIDE.to_owned(),
-            Target::H2c => "Protocols h2c http/1.1\n".to_owned(),
             _ => String::new(),
         };
         site.config(format!(
