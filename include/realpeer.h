@@ -196,6 +196,21 @@
 #define REALPEER_VERSION_2 2
 
 /**
+ * In the `client` field of the SSL TLV: the client came over TLS.
+ */
+#define REALPEER_CLIENT_SSL 1
+
+/**
+ * In the `client` field: it showed a certificate in this connection.
+ */
+#define REALPEER_CLIENT_CERT_CONN 2
+
+/**
+ * In the `client` field: it showed one in the session it resumed.
+ */
+#define REALPEER_CLIENT_CERT_SESS 4
+
+/**
  * For realpeer_decide: no rule matched the source, which is to be refused.
  */
 #define REALPEER_POLICY_NONE 0
@@ -381,6 +396,26 @@ enum realpeer_error
      * The header does not carry it.
      */
     REALPEER_ERROR_NOT_FOUND = -70,
+    /**
+     * The buffer is too small for the header.
+     */
+    REALPEER_ERROR_NO_ROOM = -71,
+    /**
+     * A header or a TLV cannot be that long.
+     */
+    REALPEER_ERROR_TOO_MUCH = -72,
+    /**
+     * Version 1 has no form for an IPv4 and an IPv6 address in one line.
+     */
+    REALPEER_ERROR_MIXED_FAMILIES = -73,
+    /**
+     * Addresses that a header cannot say.
+     */
+    REALPEER_ERROR_BAD_ADDRESS = -74,
+    /**
+     * The value of a TLV is not of the form that its type demands.
+     */
+    REALPEER_ERROR_INVALID_TLV = -75,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -571,7 +606,7 @@ typedef uint8_t realpeer_no_address;
 typedef struct realpeer_address {
     /**
      * REALPEER_FAMILY_INET, REALPEER_FAMILY_INET6, or REALPEER_FAMILY_UNSPEC:
-     * no address.
+     * no address. In what is to be written REALPEER_FAMILY_UNIX, too.
      */
     uint8_t family;
     /**
@@ -664,11 +699,12 @@ typedef struct realpeer_header {
 } realpeer_header;
 
 /**
- * One TLV. The value lies in the caller's buffer.
+ * One TLV. The value lies in the caller's buffer. This struct does not grow:
+ * arrays of it are passed.
  */
 typedef struct realpeer_tlv {
     /**
-     * The value; never NULL.
+     * The value; never NULL in what was read.
      */
     const uint8_t *value;
     /**
@@ -703,8 +739,7 @@ typedef struct realpeer_ssl {
      */
     uint32_t verify;
     /**
-     * The bits of the `client` field: 1 TLS, 2 certificate in this connection,
-     * 4 certificate in the session.
+     * The bits of the `client` field, REALPEER_CLIENT_*.
      */
     uint8_t client;
     /**
@@ -716,6 +751,72 @@ typedef struct realpeer_ssl {
      */
     uint8_t reserved[6];
 } realpeer_ssl;
+
+/**
+ * A version 2 header to be written. All zeroes are a LOCAL header.
+ */
+typedef struct realpeer_outgoing {
+    /**
+     * The TLVs in their order. One of type REALPEER_TLV_CRC32C says where the
+     * checksum goes: its value is not looked at. So what was read can be sent
+     * on.
+     */
+    const struct realpeer_tlv *tlvs;
+    /**
+     * For REALPEER_FAMILY_UNIX: the path, up to 108 bytes; an abstract name
+     * begins with NUL, an unnamed socket has none.
+     */
+    const uint8_t *source_path;
+    /**
+     * The same for the destination.
+     */
+    const uint8_t *destination_path;
+    /**
+     * How many TLVs there are.
+     */
+    uint32_t tlv_count;
+    /**
+     * Bytes of `source_path`.
+     */
+    uint16_t source_path_length;
+    /**
+     * Bytes of `destination_path`.
+     */
+    uint16_t destination_path_length;
+    /**
+     * Pads the header at its end with a NOOP TLV to a multiple of this many
+     * bytes, as AWS does with 100; 0 leaves it as it is. As a TLV has no less
+     * than three bytes, the next multiple is taken where one or two are
+     * missing.
+     */
+    uint16_t pad_to_multiple;
+    /**
+     * REALPEER_COMMAND_LOCAL or REALPEER_COMMAND_PROXY.
+     */
+    uint8_t command;
+    /**
+     * REALPEER_TRANSPORT_STREAM or REALPEER_TRANSPORT_DATAGRAM;
+     * REALPEER_TRANSPORT_UNSPEC where there are no addresses.
+     */
+    uint8_t transport;
+    /**
+     * 1 to add a CRC32c: as the first TLV, or where the TLVs say.
+     */
+    uint8_t checksum;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+    /**
+     * The client. If one is an IPv4 and the other an IPv6 address, the former
+     * is mapped into IPv6. REALPEER_FAMILY_UNSPEC in both: no addresses.
+     */
+    struct realpeer_address source;
+    /**
+     * What the client connected to.
+     */
+    struct realpeer_address destination;
+} realpeer_outgoing;
 
 /**
  * A source and its policy. Put them into an array and prepare
@@ -841,6 +942,20 @@ int32_t realpeer_address_to_sockaddr(const struct realpeer_address *address,
                                      socklen_t *out_len);
 
 /**
+ * The address of a `struct sockaddr`, as getpeername() gives it: an IPv4 or
+ * IPv6 address and its port, or REALPEER_FAMILY_UNIX without the path. IPv4
+ * mapped into IPv6 becomes IPv4.
+ *
+ * @param out_size sizeof(realpeer_address)
+ * @return 0; REALPEER_ERROR_NOT_FOUND where it is of another family or cut
+ *   off; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_address_from_sockaddr(const struct sockaddr *address,
+                                       socklen_t len,
+                                       struct realpeer_address *out,
+                                       size_t out_size);
+
+/**
  * Writes bytes for a log line: printable ASCII stays, quotes, backslashes and
  * all other bytes become `\xHH`. No NUL is added.
  *
@@ -948,6 +1063,58 @@ int32_t realpeer_tlv_hex(const uint8_t *tlvs,
                          int32_t field,
                          char *out,
                          size_t size);
+
+/**
+ * Writes a version 1 line. No NUL is added.
+ *
+ * @param source NULL or without an IP address, and `destination` as well, for
+ *   `PROXY UNKNOWN`
+ * @param out NULL with size 0 to learn how long it is; REALPEER_V1_MAX bytes
+ *   are always enough
+ * @return the length of the line; REALPEER_ERROR_NO_ROOM,
+ *   REALPEER_ERROR_MIXED_FAMILIES; REALPEER_ERROR_BAD_ADDRESS where only one
+ *   of the two is an IP address; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_write_v1(const struct realpeer_address *source,
+                          const struct realpeer_address *destination,
+                          uint8_t *out,
+                          size_t size);
+
+/**
+ * Writes a version 2 header.
+ *
+ * @param header NULL for a LOCAL header without TLVs
+ * @param header_size sizeof(realpeer_outgoing)
+ * @param out NULL with size 0 to learn how long it is
+ * @return the length of the header; REALPEER_ERROR_NO_ROOM,
+ *   REALPEER_ERROR_TOO_MUCH, REALPEER_ERROR_INVALID_TLV;
+ *   REALPEER_ERROR_BAD_ADDRESS for addresses in a LOCAL header or without a
+ *   transport, for one of the two alone, two of them of which one is a Unix
+ *   socket's, or a path that is too long; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_write_v2(const struct realpeer_outgoing *header,
+                          size_t header_size,
+                          uint8_t *out,
+                          size_t size);
+
+/**
+ * Writes the value of an SSL TLV, for an array of TLVs to be written.
+ *
+ * @param client a sum of REALPEER_CLIENT_*
+ * @param verify 0 only where the client showed a certificate that was found
+ *   good
+ * @param tlvs the TLVs within, of which the specification wants
+ *   REALPEER_TLV_SSL_VERSION
+ * @param out NULL with size 0 to learn how long it is
+ * @return the length of the value; REALPEER_ERROR_NO_ROOM,
+ *   REALPEER_ERROR_TOO_MUCH, REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_write_ssl(uint8_t client,
+                           uint32_t verify,
+                           const struct realpeer_tlv *tlvs,
+                           uint32_t tlv_count,
+                           uint8_t *out,
+                           size_t size);
 
 /**
  * The policy of a word.

@@ -122,7 +122,7 @@ impl fmt::Display for AddressText {
     }
 }
 
-fn write_v4(out: &mut Sink<'_>, ip: Ipv4Addr) {
+pub(crate) fn write_v4(out: &mut Sink<'_>, ip: Ipv4Addr) {
     for (i, octet) in ip.octets().into_iter().enumerate() {
         if i > 0 {
             out.push(b'.');
@@ -139,6 +139,12 @@ fn write_v6(out: &mut Sink<'_>, ip: Ipv6Addr) {
         write_v4(out, v4);
         return;
     }
+    write_groups(out, ip);
+}
+
+/// The same without a dotted tail, which the grammar of the version 1 line does
+/// not have.
+pub(crate) fn write_groups(out: &mut Sink<'_>, ip: Ipv6Addr) {
     let groups = ip.segments();
     let (gap, gap_len) = longest_zero_run(&groups);
     for (i, group) in groups.into_iter().enumerate() {

@@ -9,6 +9,7 @@
 //!   impossible byte what is wrong.
 //! - [`Rules`] map the address that connected to a [`Policy`].
 //! - [`decide`] joins the two: wait, pass on, accept, or refuse.
+//! - [`write_v1`] and [`Outgoing`] write headers.
 //!
 //! Nothing here allocates, keeps state, or panics; the bytes stay the caller's.
 //! The same functions are exported to C (`include/realpeer.h`).
@@ -46,6 +47,7 @@ mod tlv;
 mod tlv_field;
 mod v1;
 mod v2;
+mod write;
 
 #[cfg(feature = "ffi")]
 pub mod ffi;
@@ -61,3 +63,4 @@ pub use rules::{Duplicate, Peer, Policy, Rule, RuleError, Rules};
 pub use text::{escape, hex};
 pub use tlv::{Ssl, Tlv, Tlvs, types};
 pub use tlv_field::TlvField;
+pub use write::{Outgoing, WriteError, write_ssl, write_v1};

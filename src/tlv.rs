@@ -44,8 +44,8 @@ pub mod types {
     pub const AZURE: u8 = 0xee;
 }
 
-const HEAD: usize = 3;
-const CHECKSUM_LEN: usize = 4;
+pub(crate) const HEAD: usize = 3;
+pub(crate) const CHECKSUM_LEN: usize = 4;
 const UNIQUE_ID_MAX: usize = 128;
 
 /// One type-length-value vector.
@@ -55,6 +55,18 @@ pub struct Tlv<'a> {
     pub kind: u8,
     /// Its value, up to 65,535 bytes.
     pub value: &'a [u8],
+}
+
+impl Tlv<'_> {
+    /// Whether the value is of the form that its type demands; of a checksum only
+    /// the whole header can tell.
+    pub(crate) fn keeps_its_format(&self) -> bool {
+        match self.kind {
+            types::UNIQUE_ID => self.value.len() <= UNIQUE_ID_MAX,
+            types::SSL => Ssl::new(self.value).is_some_and(|ssl| ssl.tlvs.are_whole()),
+            _ => true,
+        }
+    }
 }
 
 /// A run of TLVs, to be iterated.
@@ -130,9 +142,12 @@ pub struct Ssl<'a> {
 }
 
 impl<'a> Ssl<'a> {
-    const SSL: u8 = 1;
-    const CERT_CONN: u8 = 2;
-    const CERT_SESS: u8 = 4;
+    /// In the `client` field: the client came over TLS.
+    pub const SSL: u8 = 1;
+    /// In the `client` field: it showed a certificate in this connection.
+    pub const CERT_CONN: u8 = 2;
+    /// In the `client` field: it showed one in the session it resumed.
+    pub const CERT_SESS: u8 = 4;
 
     /// Takes the value of an SSL TLV apart.
     #[must_use]
@@ -201,9 +216,7 @@ pub(crate) fn check(header: &[u8], start: usize) -> Result<Checked<'_>, Outcome>
                 let first = checksum_at.replace(end.saturating_sub(CHECKSUM_LEN)).is_none();
                 first && tlv.value.len() == CHECKSUM_LEN
             }
-            types::UNIQUE_ID => tlv.value.len() <= UNIQUE_ID_MAX,
-            types::SSL => Ssl::new(tlv.value).is_some_and(|ssl| ssl.tlvs.are_whole()),
-            _ => true,
+            _ => tlv.keeps_its_format(),
         };
         if !sound {
             return Err(Outcome::BadTlv);

@@ -12,6 +12,7 @@ mod decide;
 mod header;
 mod outcome;
 mod tlv;
+mod write;
 
 pub use address::*;
 pub use config::*;
@@ -19,6 +20,7 @@ pub use decide::*;
 pub use header::*;
 pub use outcome::*;
 pub use tlv::*;
+pub use write::*;
 
 use core::slice;
 
