@@ -23,14 +23,29 @@
  *   pointer has to be valid for the size given with it.
  * - Nothing is written unless the call succeeds. Texts are written whole or
  *   not at all, and their length is returned either way.
- * - The library takes no memory, keeps no state, starts no threads, makes no
- *   system calls. Any function may be called from any thread; what is passed
- *   as const may be in use by several calls at once, such as one array of
- *   rules by all connections.
+ * - The library takes no memory, keeps no state, starts no threads. System
+ *   calls are made by realpeer_receive, realpeer_receive_nowait,
+ *   realpeer_getpeername and realpeer_getsockname, and by no other function.
+ *   Any function may be called from any thread; what is passed as const may be
+ *   in use by several calls at once, such as one array of rules by all
+ *   connections.
  * - What points into a header points into the caller's buffer.
  *
- * It is called with the first bytes of a connection, again and again with
- * more of them until it has decided:
+ * A server that has a connected socket leaves it to realpeer_receive:
+ *
+ *     realpeer_decision d;
+ *     uint8_t buf[REALPEER_DEFAULT_MAX_HEADER];
+ *     realpeer_receiver r;
+ *     memset(&r, 0, sizeof(r));
+ *     r.fd = fd;
+ *     r.rules = rules;
+ *     r.rule_count = count;
+ *     r.buffer = buf;
+ *     r.buffer_size = sizeof(buf);
+ *     if (realpeer_receive(&r, sizeof(r), &d, sizeof(d)) < 0) close(fd);
+ *
+ * One that reads by itself calls realpeer_decide with the first bytes of a
+ * connection, again and again with more of them until it has decided:
  *
  *     realpeer_decision d;
  *     uint8_t buf[REALPEER_DEFAULT_MAX_HEADER];
@@ -216,6 +231,11 @@
 #define REALPEER_POLICY_NONE 0
 
 /**
+ * Milliseconds for the whole header where nothing is set.
+ */
+#define REALPEER_DEFAULT_TIMEOUT 5000
+
+/**
  * What is made of connections from a source.
  */
 enum realpeer_policy
@@ -278,8 +298,8 @@ enum realpeer_result
      */
     REALPEER_RESULT_LOCAL = 2,
     /**
-     * A valid header without an address that could replace a TCP peer:
-     * UNKNOWN, UNSPEC, UNIX, or a datagram's.
+     * A valid header without an address that could replace the peer: UNKNOWN,
+     * UNSPEC, UNIX, a datagram's in a stream, a stream's in a datagram.
      */
     REALPEER_RESULT_NO_ADDRESS = 3,
     /**
@@ -339,7 +359,8 @@ enum realpeer_result
      */
     REALPEER_RESULT_VERSION_DISALLOWED = -11,
     /**
-     * The peer closed the connection inside the header.
+     * The peer closed the connection inside the header, or the datagram ends
+     * there.
      */
     REALPEER_RESULT_TRUNCATED = -12,
     /**
@@ -416,6 +437,10 @@ enum realpeer_error
      * The value of a TLV is not of the form that its type demands.
      */
     REALPEER_ERROR_INVALID_TLV = -75,
+    /**
+     * A system call failed, and errno says why.
+     */
+    REALPEER_ERROR_SOCKET = -76,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -882,6 +907,69 @@ typedef struct realpeer_decision {
     struct realpeer_header header;
 } realpeer_decision;
 
+/**
+ * A connection whose header is to be taken off its socket. All zeroes, but for
+ * what is said here.
+ *
+ * While it waits it needs no more memory than this: see `have`.
+ */
+typedef struct realpeer_receiver {
+    /**
+     * Where the header goes. What is longer is REALPEER_RESULT_TOO_LONG.
+     */
+    uint8_t *buffer;
+    /**
+     * Rules that realpeer_rules_prepare has prepared, to find the policy with,
+     * where `policy` is REALPEER_POLICY_NONE.
+     */
+    const struct realpeer_rule *rules;
+    /**
+     * NULL for the defaults.
+     */
+    const struct realpeer_settings *settings;
+    /**
+     * The library's: when the time is over.
+     */
+    uint64_t deadline;
+    /**
+     * Bytes of `buffer`, REALPEER_V1_MAX at least.
+     */
+    uint32_t buffer_size;
+    /**
+     * How many rules there are.
+     */
+    uint32_t rule_count;
+    /**
+     * sizeof(realpeer_settings)
+     */
+    uint32_t settings_size;
+    /**
+     * The library's: bytes of the header that are off the socket, and in
+     * `buffer`. While this is 0 nothing in `buffer` is needed for the next
+     * call: all waiting connections may share one.
+     */
+    uint32_t have;
+    /**
+     * The socket: connected, TCP or a Unix stream, blocking or not. Nobody
+     * else may read from it meanwhile.
+     */
+    int32_t fd;
+    /**
+     * REALPEER_POLICY_*. What the rules said is written to here.
+     */
+    int32_t policy;
+    /**
+     * Milliseconds for the whole header, counted from the first call; 0 for
+     * REALPEER_DEFAULT_TIMEOUT, negative for no end.
+     */
+    int32_t timeout_ms;
+    /**
+     * The library's: bytes that have to be there before the socket is
+     * readable, 0 where that was left as it was.
+     */
+    int32_t low_water;
+} realpeer_receiver;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1212,6 +1300,103 @@ int32_t realpeer_decide(int32_t policy,
                         int32_t event,
                         struct realpeer_decision *out,
                         size_t out_size);
+
+/**
+ * Decides about one datagram, which has its header in front of its payload.
+ * The payload begins at `consumed` bytes.
+ *
+ * There is nothing to wait for: a part of a header is
+ * REALPEER_RESULT_TRUNCATED. Only the address of a header with
+ * REALPEER_TRANSPORT_DATAGRAM replaces the peer here, as only that of a stream
+ * does in realpeer_decide.
+ *
+ * @param policy what realpeer_rules_find returned
+ * @param settings NULL for the defaults
+ * @param settings_size sizeof(realpeer_settings)
+ * @param data the datagram; NULL with length 0 is an empty one
+ * @param out filled in unless an argument is invalid
+ * @param out_size sizeof(realpeer_decision)
+ * @return REALPEER_ACTION_ACCEPT, REALPEER_ACTION_PASS;
+ *   REALPEER_ACTION_REFUSE; REALPEER_ERROR_INVALID_ARGUMENT. All that is
+ *   negative means: throw the datagram away.
+ */
+int32_t realpeer_decide_datagram(int32_t policy,
+                                 const struct realpeer_settings *settings,
+                                 size_t settings_size,
+                                 const uint8_t *data,
+                                 size_t len,
+                                 struct realpeer_decision *out,
+                                 size_t out_size);
+
+/**
+ * Takes the header off a connected socket, and waits for it.
+ *
+ * Not a byte behind the header is taken: what follows is read from the socket
+ * as if nothing had been in front of it. If no header comes where none has to,
+ * nothing is taken. The flags of the socket stay as they are and do not count.
+ *
+ * The header, with its TLVs, is at the beginning of `buffer` afterwards. Where
+ * the peer breaks the connection, it is as if it had closed it.
+ *
+ * @param receiver as described there
+ * @param receiver_size sizeof(realpeer_receiver)
+ * @param out filled in unless an argument is invalid or a system call failed
+ * @param out_size sizeof(realpeer_decision)
+ * @return REALPEER_ACTION_ACCEPT, REALPEER_ACTION_PASS;
+ *   REALPEER_ACTION_REFUSE; REALPEER_ERROR_SOCKET, and errno says why;
+ *   REALPEER_ERROR_INVALID_ARGUMENT. All that is negative means: close the
+ *   connection.
+ */
+int32_t realpeer_receive(struct realpeer_receiver *receiver,
+                         size_t receiver_size,
+                         struct realpeer_decision *out,
+                         size_t out_size);
+
+/**
+ * The same, without waiting: returns REALPEER_ACTION_MORE as long as the
+ * header is not whole. Call it again when the socket is readable, and when the
+ * time is over, which it finds out by itself.
+ *
+ * Where the policy is REALPEER_POLICY_OPTIONAL or REALPEER_POLICY_STRIP, wait
+ * for edges (EPOLLET): bytes that may turn out to be the application's stay on
+ * the socket, and so it stays readable. For TCP this function prevents that,
+ * with SO_RCVLOWAT, which is 1 again afterwards.
+ *
+ * @return as realpeer_receive, or REALPEER_ACTION_MORE
+ */
+int32_t realpeer_receive_nowait(struct realpeer_receiver *receiver,
+                                size_t receiver_size,
+                                struct realpeer_decision *out,
+                                size_t out_size);
+
+/**
+ * The real peer of a connection: the client that the decision names, or
+ * whoever is at the other end of the socket. As getpeername().
+ *
+ * @param decision NULL for the socket's own
+ * @param decision_size sizeof(realpeer_decision)
+ * @param out room for a `struct sockaddr_storage`
+ * @param out_len in: the size of `out`; out: the size of what was written
+ * @return 0; REALPEER_ERROR_SOCKET, and errno says why;
+ *   REALPEER_ERROR_INVALID_ARGUMENT, also where `out` is too small
+ */
+int32_t realpeer_getpeername(int fd,
+                             const struct realpeer_decision *decision,
+                             size_t decision_size,
+                             struct sockaddr *out,
+                             socklen_t *out_len);
+
+/**
+ * What the client connected to: the address that the decision names as the
+ * server, or the socket's own. As getsockname().
+ *
+ * @return as realpeer_getpeername
+ */
+int32_t realpeer_getsockname(int fd,
+                             const struct realpeer_decision *decision,
+                             size_t decision_size,
+                             struct sockaddr *out,
+                             socklen_t *out_len);
 
 #ifdef __cplusplus
 }  // extern "C"

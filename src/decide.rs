@@ -3,7 +3,7 @@
 
 use core::net::SocketAddr;
 
-use crate::address::canonical;
+use crate::address::{Transport, canonical};
 use crate::header::{Header, Progress};
 use crate::outcome::Outcome;
 use crate::parse::{Limits, Signature, parse, signature};
@@ -131,11 +131,59 @@ pub fn decide<'a>(
     }
 }
 
+/// Decides about one datagram, which has its header in front of its payload
+/// (section 2). The payload begins at [`Decision::consumed`].
+///
+/// There is nothing to wait for: [`Action::More`] is never the answer, and a part
+/// of a header is [`Outcome::Truncated`]. A datagram without a header, be it
+/// empty, is [`Outcome::NoHeader`] where one must come, and [`Outcome::Absent`]
+/// where none has to.
+///
+/// Only the address of a [datagram](Transport::Datagram) over IP replaces the peer
+/// here, as only that of a stream does in [`decide`]. So a line of version 1,
+/// which knows nothing but TCP, is [`Outcome::NoAddress`].
+///
+/// ```
+/// use realpeer::{Action, Outgoing, Policy, Settings, Transport, decide_datagram};
+///
+/// let mut datagram = [0; 64];
+/// let len = Outgoing::proxy("192.0.2.1:5353".parse()?, "198.51.100.7:53".parse()?)
+///     .transport(Transport::Datagram)
+///     .write(&mut datagram)?;
+/// datagram[len..len + 5].copy_from_slice(b"query");
+///
+/// let datagram = &datagram[..len + 5];
+/// let decision = decide_datagram(Some(Policy::Require), &Settings::default(), datagram);
+/// assert_eq!(decision.action, Action::Accept);
+/// assert_eq!(decision.client, Some("192.0.2.1:5353".parse()?));
+/// assert_eq!(&datagram[decision.consumed..], b"query");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn decide_datagram<'a>(
+    policy: Option<Policy>,
+    settings: &Settings,
+    datagram: &'a [u8],
+) -> Decision<'a> {
+    let decision = decide(policy, settings, datagram, Event::Closed);
+    match (decision.outcome, decision.header) {
+        (Outcome::Silent, _) => Decision { outcome: Outcome::NoHeader, ..decision },
+        (Outcome::Proxy | Outcome::NoAddress, Some(header)) => {
+            accept(settings, header, header.outcome_for(Transport::Datagram))
+        }
+        _ => decision,
+    }
+}
+
 fn whole<'a>(policy: Policy, settings: &Settings, header: Header<'a>) -> Decision<'a> {
     if policy == Policy::Strip {
         return Decision::of_header(Action::Pass, Outcome::Stripped, header);
     }
-    let outcome = header.outcome();
+    accept(settings, header, header.outcome())
+}
+
+/// Where a header counts: by what it means for the connection or datagram.
+fn accept<'a>(settings: &Settings, header: Header<'a>, outcome: Outcome) -> Decision<'a> {
     match outcome {
         Outcome::Proxy => Decision {
             client: header.source().map(canonical),

@@ -167,9 +167,14 @@ impl<'a> Header<'a> {
     /// over IP can replace the peer of a TCP connection.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        match (self.command, self.addresses, self.transport) {
-            (Command::Local, ..) => Outcome::Local,
-            (_, Addresses::Inet { .. }, Transport::Stream) => Outcome::Proxy,
+        self.outcome_for(Transport::Stream)
+    }
+
+    /// The same for what came over this transport.
+    pub(crate) fn outcome_for(&self, transport: Transport) -> Outcome {
+        match (self.command, self.addresses) {
+            (Command::Local, _) => Outcome::Local,
+            (_, Addresses::Inet { .. }) if self.transport == transport => Outcome::Proxy,
             _ => Outcome::NoAddress,
         }
     }

@@ -9,6 +9,7 @@
 //!   impossible byte what is wrong.
 //! - [`Rules`] map the address that connected to a [`Policy`].
 //! - [`decide`] joins the two: wait, pass on, accept, or refuse.
+//! - [`Receiver`] takes the header off a stream, [`decide_datagram`] off a datagram.
 //! - [`write_v1`] and [`Outgoing`] write headers.
 //!
 //! Nothing here allocates, keeps state, or panics; the bytes stay the caller's.
@@ -40,6 +41,7 @@ mod decide;
 mod header;
 mod outcome;
 mod parse;
+mod receiver;
 mod rules;
 mod scan;
 mod text;
@@ -55,10 +57,11 @@ pub mod ffi;
 mod panic;
 
 pub use address::{AddressText, Family, Transport, canonical};
-pub use decide::{Action, Decision, Event, NoAddress, Settings, decide};
+pub use decide::{Action, Decision, Event, NoAddress, Settings, decide, decide_datagram};
 pub use header::{Command, Header, Progress, UnixPath, V1_MAX, Version};
 pub use outcome::Outcome;
 pub use parse::{Limits, MAX_HEADER, MIN_HEADER, Versions, parse};
+pub use receiver::Receiver;
 pub use rules::{Duplicate, Peer, Policy, Rule, RuleError, Rules};
 pub use text::{escape, hex};
 pub use tlv::{Ssl, Tlv, Tlvs, types};

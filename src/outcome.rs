@@ -20,8 +20,8 @@ pub enum Outcome {
     Proxy = 1,
     /// Accepted: v2 LOCAL, the sender speaks for itself (section 2.2).
     Local = 2,
-    /// A valid header without an address that could replace a TCP peer:
-    /// UNKNOWN, UNSPEC, UNIX, or a datagram's.
+    /// A valid header without an address that could replace the peer: UNKNOWN,
+    /// UNSPEC, UNIX, a datagram's in a stream, a stream's in a datagram.
     NoAddress = 3,
 
     /// Passed: the source's policy is not to look for a header.
@@ -53,7 +53,8 @@ pub enum Outcome {
     TooLong = -10,
     /// A version of the protocol that is switched off here.
     VersionDisallowed = -11,
-    /// The peer closed the connection inside the header.
+    /// The peer closed the connection inside the header, or the datagram ends
+    /// there.
     Truncated = -12,
     /// The header was not whole in time.
     Timeout = -13,

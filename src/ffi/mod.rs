@@ -11,6 +11,7 @@ mod config;
 mod decide;
 mod header;
 mod outcome;
+mod socket;
 mod tlv;
 mod write;
 
@@ -19,6 +20,7 @@ pub use config::*;
 pub use decide::*;
 pub use header::*;
 pub use outcome::*;
+pub use socket::*;
 pub use tlv::*;
 pub use write::*;
 

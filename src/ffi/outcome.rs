@@ -35,10 +35,12 @@ pub enum Error {
     BadAddress = -74,
     /// The value of a TLV is not of the form that its type demands.
     InvalidTlv = -75,
+    /// A system call failed, and errno says why.
+    Socket = -76,
 }
 
 impl Error {
-    const ALL: [(Error, &'static CStr, &'static CStr); 12] = [
+    const ALL: [(Error, &'static CStr, &'static CStr); 13] = [
         (Error::InvalidArgument, c"invalid_argument", c"invalid argument"),
         (
             Error::BadPolicy,
@@ -55,6 +57,7 @@ impl Error {
         (Error::MixedFamilies, c"mixed_families", WriteError::MixedFamilies.c_text()),
         (Error::BadAddress, c"bad_address", WriteError::BadAddress.c_text()),
         (Error::InvalidTlv, c"invalid_tlv", WriteError::InvalidTlv.c_text()),
+        (Error::Socket, c"socket", c"a system call on the socket failed"),
     ];
 }
 
