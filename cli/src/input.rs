@@ -129,7 +129,7 @@ fn only_hex_digits(text: &str) -> bool {
 
 // ---- hex
 
-fn hex(text: &str) -> Result<Vec<u8>, Error> {
+pub(crate) fn hex(text: &str) -> Result<Vec<u8>, Error> {
     let mut out = Vec::new();
     let separator = |char: char| char.is_whitespace() || matches!(char, ',' | ':' | ';');
     let marked = text.replace("0x", ",0x").replace("0X", ",0x").replace("\\x", ",0x");
@@ -159,7 +159,9 @@ fn push_digits(out: &mut Vec<u8>, digits: &str) -> Result<(), Error> {
     }
     let values = digits.chars().filter_map(|char| u8::try_from(char.to_digit(16)?).ok());
     let values: Vec<u8> = values.collect();
-    out.extend(values.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)));
+    out.extend(
+        values.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)),
+    );
     Ok(())
 }
 
@@ -213,7 +215,10 @@ fn dump(text: &str) -> Result<Vec<u8>, Error> {
     let mut last: Vec<u8> = Vec::new();
     for line in &lines {
         if line.offset as u64 > MOST {
-            return Err(Error::new(format!("the dump goes on at {:#x}, which is too far", line.offset)));
+            return Err(Error::new(format!(
+                "the dump goes on at {:#x}, which is too far",
+                line.offset
+            )));
         }
         while line.repeats && !last.is_empty() && out.len() < line.offset {
             out.extend(&last);
@@ -394,7 +399,11 @@ mod tests {
         reads(&text.concat(), Format::Escaped, HEADER);
         text.insert(8, "\n".to_owned());
         reads(&text.join(" "), Format::Escaped, HEADER);
-        reads(r"\15\12\015\012\0\r\nQUIT\n\x20\0\0\0", Format::Escaped, b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
+        reads(
+            r"\15\12\015\012\0\r\nQUIT\n\x20\0\0\0",
+            Format::Escaped,
+            b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+        );
         assert!(decode(br"\xzz".to_vec(), Some(Format::Escaped)).is_err());
         assert!(decode("\\xé".into(), Some(Format::Escaped)).is_err());
     }
@@ -403,7 +412,11 @@ mod tests {
     fn base64_of_both_alphabets() {
         reads("DQoNCgANClFVSVQKIREADMAAAgHGM2QH3AQBuw==", Format::Base64, HEADER);
         reads("DQoNCgANClFVSVQKIREADMAAAgHGM2QH3AQBuw", Format::Base64, HEADER);
-        reads("DQoNCgANClFVSVQKIAAAA____w==", Format::Base64, b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\x03\xff\xff\xff");
+        reads(
+            "DQoNCgANClFVSVQKIAAAA____w==",
+            Format::Base64,
+            b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\x03\xff\xff\xff",
+        );
     }
 
     #[test]

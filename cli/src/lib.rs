@@ -7,8 +7,11 @@ use clap::{Parser, Subcommand};
 
 pub mod check;
 pub mod decode;
+pub mod encode;
 mod error;
+pub mod header;
 mod input;
+pub mod send;
 mod text;
 
 pub use error::Error;
@@ -34,6 +37,10 @@ file cannot be read.";
 pub enum Command {
     /// Take a header apart and say what is wrong with it
     Decode(decode::Args),
+    /// Write a header
+    Encode(encode::Args),
+    /// Connect, send a header, and join the connection with standard input and output
+    Send(send::Args),
     /// Say which policy a source gets
     Check(check::Args),
 }
@@ -63,6 +70,8 @@ impl From<Verdict> for ExitCode {
 pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<Verdict, Error> {
     match &cli.command {
         Command::Decode(args) => decode::run(args, out),
+        Command::Encode(args) => encode::run(args, out),
+        Command::Send(args) => send::run(args, out),
         Command::Check(args) => check::run(args, out),
     }
 }

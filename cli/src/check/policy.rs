@@ -61,7 +61,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Verdict, Error> {
                 origin.policy.name(),
                 meaning(origin.policy)
             )?,
-            None => writeln!(out, "{text:<width$}  {:<8}  no rule names it, so it is refused", "-")?,
+            None => {
+                writeln!(out, "{text:<width$}  {:<8}  no rule names it, so it is refused", "-")?
+            }
         }
     }
     Ok(verdict)

@@ -113,13 +113,14 @@ fn truncated(bytes: &[u8], need: usize) -> Found {
     let whole_length = bytes.len() >= FIXED && bytes.starts_with(SIGNATURE);
     let reason = match whole_length {
         true => format!("{} of {} are missing", count(missing, "byte"), need),
-        false => format!("the bytes end inside the header, of which at least {} are missing", missing),
+        false => {
+            format!("the bytes end inside the header, of which at least {} are missing", missing)
+        }
     };
     let found = Found::new(bytes.len(), 0, clause::PARTIAL, reason);
     if bytes.starts_with(b"PROXY ") && !bytes.contains(&b'\r') {
-        return found.hint(
-            "Were CR and LF lost in copying? Write them as \\r\\n, or pipe the bytes in.",
-        );
+        return found
+            .hint("Were CR and LF lost in copying? Write them as \\r\\n, or pipe the bytes in.");
     }
     found
 }
@@ -130,8 +131,17 @@ fn no_header(bytes: &[u8], last: usize) -> Found {
     let starts = |word: &str| {
         bytes.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
     };
-    let methods = ["GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "OPTIONS ", "PATCH ", "CONNECT ",
-        "PRI * HTTP/2"];
+    let methods = [
+        "GET ",
+        "HEAD ",
+        "POST ",
+        "PUT ",
+        "DELETE ",
+        "OPTIONS ",
+        "PATCH ",
+        "CONNECT ",
+        "PRI * HTTP/2",
+    ];
     if methods.iter().any(|method| starts(method)) {
         return found("this is an HTTP request")
             .hint("The sender does not write the header: switch it on there.");
@@ -209,7 +219,12 @@ fn bad_tlv(bytes: &[u8]) -> Found {
                 return Found::new(offset, whole, clause::CHECKSUM_LENGTH, reason);
             }
             types::CRC32C if checksums > 0 => {
-                return Found::new(offset, whole, clause::CHECKSUM_ONCE, "there is a second CRC32c");
+                return Found::new(
+                    offset,
+                    whole,
+                    clause::CHECKSUM_ONCE,
+                    "there is a second CRC32c",
+                );
             }
             types::CRC32C => checksums += 1,
             types::UNIQUE_ID if value.len() > 128 => {
@@ -262,7 +277,9 @@ fn overrun(
             );
             (3, reason)
         }
-        _ => (left.len(), format!("{} at the end of the {of} are no TLV", count(left.len(), "byte"))),
+        _ => {
+            (left.len(), format!("{} at the end of the {of} are no TLV", count(left.len(), "byte")))
+        }
     };
     Found::new(at, len, clause, reason)
 }
@@ -274,9 +291,11 @@ fn bad_checksum(bytes: &[u8]) -> Found {
         true => [FIXED, FIXED + ignored_block(bytes)],
         false => [FIXED + address_block(bytes); 2],
     };
-    let stated = starts.into_iter().filter(|&start| is_tiled(bytes, start, end)).find_map(|start| {
-        tlvs(bytes, start, end).find(|&(_, kind, value)| kind == types::CRC32C && value.len() == 4)
-    });
+    let stated =
+        starts.into_iter().filter(|&start| is_tiled(bytes, start, end)).find_map(|start| {
+            tlvs(bytes, start, end)
+                .find(|&(_, kind, value)| kind == types::CRC32C && value.len() == 4)
+        });
     let Some((offset, _, value)) = stated else {
         return Found::new(end, 0, clause::CHECKSUM, "the CRC32c does not match").sound(end);
     };

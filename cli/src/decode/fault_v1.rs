@@ -17,9 +17,7 @@ pub(crate) fn find(bytes: &[u8], last: usize) -> Found {
     let found = match field {
         // All the rest is allowed: it can only be too long.
         _ if is_unknown && before.len() > 13 && before.get(13) != Some(&b'\r') => fault.too_long(),
-        _ if before.last() == Some(&b'\r') => {
-            fault.found(clause::CRLF, "CR is not followed by LF")
-        }
+        _ if before.last() == Some(&b'\r') => fault.found(clause::CRLF, "CR is not followed by LF"),
         _ if last + 1 >= V1_MAX && byte != b'\n' && fault.could_go_on() => fault.too_long(),
         0 => fault.found(clause::ONE_SPACE, "no space behind PROXY"),
         1 => fault.family(),

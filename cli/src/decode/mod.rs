@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use realpeer::{Limits, MAX_HEADER, Outcome, Progress, Versions, parse};
 
+use crate::Verdict;
 use crate::error::Error;
 use crate::input::{self, Format};
-use crate::Verdict;
 
 mod clause;
 mod fault;

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use realpeer::MAX_HEADER;
 
+use super::Report;
 use super::fault::Fault;
 use super::layout::Part;
-use super::Report;
 use crate::text::{count, escaped, hex_short};
 
 /// Bytes of a field that are shown; JSON has all of them.
@@ -103,7 +103,7 @@ fn write_around(fault: &Fault, bytes: &[u8], out: &mut dyn Write) -> io::Result<
     let more = if last < bytes.len() { ".." } else { "" };
     let blank = " ".repeat(dots.len() + before.len());
     let line = "^".repeat(marked.trim_end().len().max(1));
-    writeln!(out, "\n    {dots}{before}{marked}{behind}{more}")?;
+    writeln!(out, "\n    {}", format!("{dots}{before}{marked}{behind}{more}").trim_end())?;
     writeln!(out, "    {blank}{line}")
 }
 
