@@ -116,7 +116,7 @@ fn detect(text: Vec<u8>) -> Result<(Vec<u8>, Format), Error> {
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 fn begins_like_a_header(bytes: &[u8]) -> bool {
-    let line = bytes.get(..107).unwrap_or(bytes);
+    let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or(bytes);
     let is_escaped = std::str::from_utf8(line).is_ok_and(has_escapes);
     let head = bytes.get(..SIGNATURE.len()).unwrap_or(bytes);
     bytes.starts_with(b"PROXY") && !is_escaped
