@@ -286,6 +286,10 @@ impl Socket<'_> {
             }
         }
         self.to.have = u32::try_from(at.saturating_add(take)).unwrap_or(u32::MAX);
+        if take > 0 {
+            // What was undecided is now decided: every byte counts again.
+            self.restore_low_water();
+        }
         // A window that is full may hide more, and so may a boundary of what was
         // sent, which ends what can be looked at once.
         Ok(if take > 0 || n == window { Looked::Progress } else { Looked::Undecided(n) })
