@@ -8,6 +8,7 @@ use realpeer::{Peer, Policy};
 use crate::Verdict;
 use crate::error::Error;
 
+pub mod nginx;
 pub mod policy;
 mod rules;
 
@@ -30,6 +31,8 @@ pub struct Args {
 pub enum Rules {
     /// By rules that are given
     Policy(policy::Args),
+    /// By the configuration of nginx
+    Nginx(nginx::Args),
 }
 
 /// Answers `args`.
@@ -39,6 +42,7 @@ pub enum Rules {
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<Verdict, Error> {
     match &args.rules {
         Rules::Policy(args) => policy::run(args, out),
+        Rules::Nginx(args) => nginx::run(args, out),
     }
 }
 
@@ -75,4 +79,30 @@ fn meaning(policy: Policy) -> &'static str {
         Policy::Refuse => "is refused",
         _ => "is treated in a way that this program does not know",
     }
+}
+
+/// A line for each source: its policy, what that means, and the rule.
+fn answer(
+    rules: &rules::RuleList,
+    sources: &[&Source],
+    indent: &str,
+    out: &mut dyn Write,
+) -> Result<Verdict, Error> {
+    let mut verdict = Verdict::Fine;
+    let width = sources.iter().map(|source| source.text.len()).max().unwrap_or(0);
+    for source in sources {
+        let origin = rules.find(source.peer);
+        if origin.is_none_or(|origin| origin.policy == Policy::Refuse) {
+            verdict = Verdict::Refused;
+        }
+        write!(out, "{indent}{:<width$}  ", source.text)?;
+        match origin {
+            Some(origin) => {
+                let (policy, meaning) = (origin.policy.name(), meaning(origin.policy));
+                writeln!(out, "{policy:<8}  {meaning}; {origin}")?;
+            }
+            None => writeln!(out, "{:<8}  no rule names it, so it is refused", "-")?,
+        }
+    }
+    Ok(verdict)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::rules::{Place, RuleList};
-use super::{Source, meaning};
+use super::{Source, answer};
 use crate::error::Error;
 use crate::{Verdict, input};
 
@@ -46,27 +46,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Verdict, Error> {
     for warning in &rules.warnings {
         writeln!(out, "warning: {warning}")?;
     }
-    let mut verdict = Verdict::Fine;
-    let width = args.sources.iter().map(|source| source.text.len()).max().unwrap_or(0);
-    for source in &args.sources {
-        let origin = rules.find(source.peer);
-        if origin.is_none_or(|origin| origin.policy == realpeer::Policy::Refuse) {
-            verdict = Verdict::Refused;
-        }
-        let text = &source.text;
-        match origin {
-            Some(origin) => writeln!(
-                out,
-                "{text:<width$}  {:<8}  {}; {origin}",
-                origin.policy.name(),
-                meaning(origin.policy)
-            )?,
-            None => {
-                writeln!(out, "{text:<width$}  {:<8}  no rule names it, so it is refused", "-")?
-            }
-        }
-    }
-    Ok(verdict)
+    answer(&rules, &args.sources.iter().collect::<Vec<_>>(), "", out)
 }
 
 /// Rules that end with a semicolon or with their line.

@@ -81,6 +81,10 @@ impl RuleList {
         self.rules.is_empty()
     }
 
+    pub(crate) fn origins(&self) -> &[Origin] {
+        &self.origins
+    }
+
     pub(crate) fn place(&self) -> Option<&Place> {
         self.origins.first().map(|origin| &origin.place)
     }

@@ -203,9 +203,9 @@ fn addresses(walk: &mut Walk<'_>, family: Family) -> Option<()> {
         Family::Inet => (4, |bytes| {
             bytes.first_chunk().map_or(String::new(), |ip| Ipv4Addr::from(*ip).to_string())
         }),
-        Family::Inet6 => (16, |bytes| {
-            bytes.first_chunk().map_or(String::new(), |ip| Ipv6Addr::from(*ip).to_string())
-        }),
+        Family::Inet6 => {
+            (16, |bytes| bytes.first_chunk().map_or(String::new(), |ip| ipv6(Ipv6Addr::from(*ip))))
+        }
         Family::Unix => (108, unix_path),
         _ => return Some(()),
     };
@@ -216,6 +216,13 @@ fn addresses(walk: &mut Walk<'_>, family: Family) -> Option<()> {
         walk.take(2, "destination_port", |port| number(port).to_string())?;
     }
     Some(())
+}
+
+fn ipv6(ip: Ipv6Addr) -> String {
+    match ip.to_ipv4_mapped() {
+        Some(v4) => format!("{ip}, which is used as {v4}"),
+        None => ip.to_string(),
+    }
 }
 
 fn unix_path(bytes: &[u8]) -> String {
