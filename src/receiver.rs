@@ -160,10 +160,16 @@ impl<'b> Receiver<'b> {
         self.buffer.get_mut(from..self.have).unwrap_or(&mut [])
     }
 
-    /// With a decision to go on: bytes that were read and are the application's,
-    /// the first ones of it.
+    /// Bytes that were read and are the application's, the first ones of it; none
+    /// as long as there is no decision to go on.
     #[must_use]
     pub fn rest(&self) -> &[u8] {
-        self.buffer.get(self.decision().consumed..self.have).unwrap_or(&[])
+        let decision = self.decision();
+        match decision.action {
+            Action::Pass | Action::Accept => {
+                self.buffer.get(decision.consumed..self.have).unwrap_or(&[])
+            }
+            _ => &[],
+        }
     }
 }
