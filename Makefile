@@ -103,6 +103,23 @@ header: setup-build
 header-check: setup-build header-compiles
 	@$(CARGO) run --quiet --locked -p realpeer-header -- --check
 
+## cli           the command realpeer, into build/bin/
+.PHONY: cli
+cli: setup-build
+	@MAKEFLAGS= $(CARGO) build --quiet --locked --release -p realpeer-cli
+	@mkdir -p build/bin
+	@tools/install-changed $(RELEASE)/realpeer build/bin/realpeer
+
+## man           writes man/ and completions/ anew from what the command says
+.PHONY: man
+man: setup-build
+	@$(CARGO) run --quiet --locked -p realpeer-man
+
+## man-check     says which of them are not what the command says
+.PHONY: man-check
+man-check: setup-build
+	@$(CARGO) run --quiet --locked -p realpeer-man -- --check
+
 ## nginx         the modules for Debian's nginx, or for NGINX_SRC=dir, into
 ##               build/nginx-VERSION/
 .PHONY: nginx

@@ -28,13 +28,13 @@ pub struct Args {
     #[arg(value_name = "TO")]
     pub to: String,
 
-    /// What the header says.
-    #[command(flatten)]
-    pub header: header::Options,
-
     /// Give up after so many seconds in which nothing moves
     #[arg(short = 'w', long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
+
+    /// What the header says.
+    #[command(flatten)]
+    pub header: header::Options,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

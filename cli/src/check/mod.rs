@@ -26,12 +26,11 @@ pub struct Args {
     pub rules: Rules,
 }
 
-/// Where the rules are.
+/// Where the rules are. Their help is what stands at their arguments.
 #[derive(Debug, clap::Subcommand)]
+#[allow(missing_docs)]
 pub enum Rules {
-    /// By rules that are given
     Policy(policy::Args),
-    /// By the configuration of nginx
     Nginx(nginx::Args),
 }
 
