@@ -216,6 +216,7 @@ fn says_what_is_wrong_with_a_line() {
     line("PROXY TCP4 192.0.2.1 198.51.100.7 80 h", 37, "'h' in the destination port", "2.1");
     fault("'PROXY TCP4 192.0.2.1 198.51.100.7 80 443' 0a", 40, "LF without CR", "2.1");
     fault("'PROXY TCP4 192.0.2.1 198.51.100.7 80 443' 0d0d", 41, "not followed by LF", "2.1");
+    fault("'PROXY UNKNOWN' 0a", 13, "LF without CR", "2.1");
     fault("'PROXY UNKNOWN ' 'x'*93", 105, "too long", "2.1");
 }
 
