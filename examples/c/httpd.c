@@ -7,9 +7,9 @@
  *
  * Policies and sources follow the port. SIGTERM or SIGINT ends it.
  *
- * libmicrohttpd does not listen: connections are accepted here, their header is
- * taken off, and they are handed over under the visitor's address. From there on
- * libmicrohttpd knows them by that, in its limits and its log as well.
+ * libmicrohttpd does not listen: connections are accepted here, their header
+ * is taken off, and they are handed over under the visitor's address. From
+ * there on libmicrohttpd knows them by that, in its limits and log as well.
  */
 
 #include <arpa/inet.h>
@@ -79,7 +79,7 @@ show(const struct sockaddr *address, socklen_t len, endpoint *out)
     }
 }
 
-/* --- a request ---------------------------------------------------------------- */
+/* --- a request ----------------------------------------------------------- */
 
 static enum MHD_Result
 answer(void *cls, struct MHD_Connection *connection, const char *url,
@@ -96,7 +96,13 @@ answer(void *cls, struct MHD_Connection *connection, const char *url,
     struct sockaddr_storage          address;
     const union MHD_ConnectionInfo  *info;
 
-    (void) cls; (void) url; (void) version; (void) upload_data; (void) request;
+    (void) cls; (void) url; (void) version; (void) upload_data;
+
+    /* An answer to the first call, with the headers, would end keep-alive. */
+    if (*request == NULL) {
+        *request = connection;
+        return MHD_YES;
+    }
 
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 || *upload_data_size != 0) {
         return MHD_NO;
@@ -153,7 +159,7 @@ answer(void *cls, struct MHD_Connection *connection, const char *url,
     return rc;
 }
 
-/* --- a connection -------------------------------------------------------------- */
+/* --- a connection -------------------------------------------------------- */
 
 static void
 hand_over(int fd)
@@ -218,7 +224,7 @@ accept_all(void *unused)
     }
 }
 
-/* --- beginning ----------------------------------------------------------------- */
+/* --- beginning ----------------------------------------------------------- */
 
 static int
 read_rules(char **words)

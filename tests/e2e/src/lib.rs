@@ -38,6 +38,7 @@ mod check;
 mod client;
 mod curl;
 mod dialogue;
+mod dnsdist;
 mod fastcgi;
 mod front;
 mod h2;
@@ -61,6 +62,7 @@ mod vocabulary;
 mod wait;
 mod watch;
 mod which;
+mod workshop;
 
 pub use auth_http::AuthHttp;
 pub use certificates::{Authority, Certificate};
@@ -68,6 +70,7 @@ pub use check::Check;
 pub use client::{Client, Ending, get_on_unix_socket};
 pub use curl::Curl;
 pub use dialogue::Dialogue;
+pub use dnsdist::DnsDist;
 pub use fastcgi::FastCgi;
 pub use front::{Front, Kind, Seen};
 pub use h2::{h2_bodies, h2_requests};
@@ -89,6 +92,7 @@ pub use vocabulary::{Refused, Valid, bad_headers, nameless_headers, valid_header
 pub use wait::{PATIENCE, wait_until};
 pub use watch::Watch;
 pub use which::Which;
+pub use workshop::{Running, Workshop};
 
 /// Writes each test once and runs it on both versions of nginx.
 ///
