@@ -31,6 +31,9 @@ _realpeer() {
             realpeer,send)
                 cmd="realpeer__subcmd__send"
                 ;;
+            realpeer__subcmd__check,apache)
+                cmd="realpeer__subcmd__check__subcmd__apache"
+                ;;
             realpeer__subcmd__check,help)
                 cmd="realpeer__subcmd__check__subcmd__help"
                 ;;
@@ -39,6 +42,9 @@ _realpeer() {
                 ;;
             realpeer__subcmd__check,policy)
                 cmd="realpeer__subcmd__check__subcmd__policy"
+                ;;
+            realpeer__subcmd__check__subcmd__help,apache)
+                cmd="realpeer__subcmd__check__subcmd__help__subcmd__apache"
                 ;;
             realpeer__subcmd__check__subcmd__help,help)
                 cmd="realpeer__subcmd__check__subcmd__help__subcmd__help"
@@ -63,6 +69,9 @@ _realpeer() {
                 ;;
             realpeer__subcmd__help,send)
                 cmd="realpeer__subcmd__help__subcmd__send"
+                ;;
+            realpeer__subcmd__help__subcmd__check,apache)
+                cmd="realpeer__subcmd__help__subcmd__check__subcmd__apache"
                 ;;
             realpeer__subcmd__help__subcmd__check,nginx)
                 cmd="realpeer__subcmd__help__subcmd__check__subcmd__nginx"
@@ -91,7 +100,7 @@ _realpeer() {
             return 0
             ;;
         realpeer__subcmd__check)
-            opts="-h -V --help --version policy nginx help"
+            opts="-h -V --help --version policy nginx apache help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -104,9 +113,53 @@ _realpeer() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        realpeer__subcmd__check__subcmd__help)
-            opts="policy nginx help"
+        realpeer__subcmd__check__subcmd__apache)
+            opts="-c -l -h -V --config --listener --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listener)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -l)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        realpeer__subcmd__check__subcmd__help)
+            opts="policy nginx apache help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        realpeer__subcmd__check__subcmd__help__subcmd__apache)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -327,8 +380,22 @@ _realpeer() {
             return 0
             ;;
         realpeer__subcmd__help__subcmd__check)
-            opts="policy nginx"
+            opts="policy nginx apache"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        realpeer__subcmd__help__subcmd__check__subcmd__apache)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -172,3 +172,113 @@ fn servers_that_agree() {
     .check("nginx", &["192.0.2.1"])
     .is(0);
 }
+
+fn apache() -> Conf {
+    Conf::new(
+        "LoadModule realpeer_module modules/mod_realpeer.so\n\
+         RealPeer require 10.0.1.0/24\n\
+         RealPeer direct \\\n\
+         \x20   127.0.0.1\n\
+         RealPeerTimeout 10s\n\
+         Define PORT 8081\n\
+         Listen 8080\n\
+         Listen ${PORT}\n\
+         Listen 127.0.0.1:8082\n\
+         <IfModule ssl_module>\n\
+         \x20   Listen 443\n\
+         </IfModule>\n\
+         <IfModule !mod_ssl.c>\n\
+         \x20   Listen 8083\n\
+         </IfModule>\n\
+         IncludeOptional sites/*.conf\n\
+         IncludeOptional nowhere.conf\n",
+    )
+    .file(
+        "sites/a.conf",
+        "<VirtualHost *:8080>\n\
+         \x20   ServerName \"a.example\"\n\
+         \x20   <Directory /srv>\n\
+         \x20       Require all granted\n\
+         \x20   </Directory>\n\
+         </VirtualHost>\n\
+         <virtualhost *:${PORT} 192.0.2.80:${PORT}>\n\
+         \x20   realpeer refuse all\n\
+         \x20   RealPeer optional 10.0.0.0/8\n\
+         </virtualhost>\n\
+         <VirtualHost _default_:8083>\n\
+         \x20   RealPeer off\n\
+         </VirtualHost>\n",
+    )
+}
+
+#[test]
+fn each_address_of_apache() {
+    let answer = apache().check("apache", &["10.0.1.7", "192.0.2.1"]);
+    let wanted = "\
+apache *:8080, virtual host \"a.example\" (sites/a.conf:1)
+  RealPeerTimeout 10s
+  10.0.1.7   require   must send a header, and its address is used; require 10.0.1.0/24 (server.conf:2)
+  192.0.2.1  -         no rule names it, so it is refused
+apache *:8081, virtual host \"\" (sites/a.conf:7)
+  RealPeerTimeout 10s
+  10.0.1.7   optional  may send a header, and its address is used; optional 10.0.0.0/8 (sites/a.conf:9)
+  192.0.2.1  refuse    is refused; refuse all (sites/a.conf:8)
+apache 192.0.2.80:8081, virtual host \"\" (sites/a.conf:7)
+  RealPeerTimeout 10s
+  10.0.1.7   optional  may send a header, and its address is used; optional 10.0.0.0/8 (sites/a.conf:9)
+  192.0.2.1  refuse    is refused; refuse all (sites/a.conf:8)
+apache *:8083, virtual host \"\" (sites/a.conf:11)
+  no rules: every source is served with its own address
+apache 127.0.0.1:8082, virtual host \"main server\" (server.conf:1)
+  RealPeerTimeout 10s
+  10.0.1.7   require   must send a header, and its address is used; require 10.0.1.0/24 (server.conf:2)
+  192.0.2.1  -         no rule names it, so it is refused
+";
+    assert_eq!(answer.is(1).out, wanted);
+    apache().check("apache", &["-l", "8080", "127.0.0.1"]).is(0).says("(server.conf:3)");
+}
+
+#[test]
+fn says_what_is_wrong_with_apache() {
+    let wrong = |text: &str, says: &str| {
+        Conf::new(text).check("apache", &[]).is(2).complains(says);
+    };
+    wrong(
+        "Listen 80\nRealPeer direct all\n<VirtualHost *:80>\nServerName a\n</VirtualHost>\n\
+         <VirtualHost *>\nServerName b\nRealPeer refuse all\n</VirtualHost>\n",
+        "server.conf:8: virtual host \"b\" states another policy for *:80 than the default virtual \
+         host \"a\" (server.conf:3)",
+    );
+    wrong(
+        "Listen 80\nRealPeer direct all\nRemoteIPProxyProtocol On\n",
+        "server.conf:3: \"RemoteIPProxyProtocol\" and \"RealPeer\" would both read",
+    );
+    wrong(
+        "Listen 80\n<Directory />\nRealPeer direct all\n</Directory>",
+        "server.conf:3: \"RealPeer\" st",
+    );
+    wrong("Listen 80\n<VirtualHost *:80>\n", "server.conf:2: <VirtualHost> is never closed");
+    wrong("Listen 80\n</VirtualHost>\n", "server.conf:2: </VirtualHost> closes a section");
+    wrong("<IfModule a>\nListen 80\n", "server.conf: a condition is opened and not closed");
+    wrong("</IfModule>\n", "server.conf:1: </IfModule> closes a condition");
+    wrong("ServerName 'a\n", "server.conf:1: the quote ' is never closed");
+    wrong("<VirtualHost *:80\n", "does not end with \">\"");
+    wrong("Include nowhere.conf\n", "server.conf:1: cannot include nowhere.conf: No such file");
+    wrong("Include server.conf\n", "files include each other in a circle");
+    wrong("ServerName a\n", "has no such listener");
+    wrong("Listen 80\nRealPeer permit all\n", "unknown policy \"permit\"");
+}
+
+/// What means the same may be written in several ways.
+#[test]
+fn equal_settings_are_no_contradiction() {
+    Conf::new(
+        "http {\n\
+         realpeer direct all;\n\
+         server { listen 80; realpeer_timeout 5000ms; realpeer_versions 2 1; }\n\
+         server { listen 80; realpeer_timeout 5; realpeer_max_header 4k; }\n\
+         }",
+    )
+    .check("nginx", &["192.0.2.1"])
+    .is(0);
+}

@@ -8,6 +8,8 @@ use realpeer::{Peer, Policy};
 use crate::Verdict;
 use crate::error::Error;
 
+pub mod apache;
+mod listeners;
 pub mod nginx;
 pub mod policy;
 mod rules;
@@ -32,6 +34,7 @@ pub struct Args {
 pub enum Rules {
     Policy(policy::Args),
     Nginx(nginx::Args),
+    Apache(apache::Args),
 }
 
 /// Answers `args`.
@@ -42,6 +45,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Verdict, Error> {
     match &args.rules {
         Rules::Policy(args) => policy::run(args, out),
         Rules::Nginx(args) => nginx::run(args, out),
+        Rules::Apache(args) => apache::run(args, out),
     }
 }
 
