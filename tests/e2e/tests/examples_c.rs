@@ -108,6 +108,15 @@ fn many_at_once() {
         let seen = Client::connect(port).send_pieces([first, second]).ending();
         assert_eq!(seen, greeting(visitor), "in pieces at {at}");
     }
+    // Two whose parts come in turn.
+    let other = v1("192.0.2.8:4321", LISTENER);
+    let [mut one, mut two] = [&header, &other].map(|header| {
+        let mut client = Client::connect(port);
+        client.send(&header[..20]).wait_until_taken();
+        client
+    });
+    assert_eq!(two.send(&other[20..]).ending(), greeting("192.0.2.8:4321".parse().expect("one")));
+    assert_eq!(one.send(&header[20..]).ending(), greeting(visitor));
     let long = V2::proxy(VISITOR, LISTENER).tlv(0xE5, [7; 3000]).build();
     let seen = Client::connect(port).send_pieces(long.chunks(700)).ending();
     assert_eq!(seen, greeting(visitor));
@@ -123,7 +132,7 @@ fn many_at_once() {
     half.send(&header[..20]).wait_until_taken();
     let said = server.stop();
     drop((waiting, half));
-    assert!(said.starts_with("served 7, refused 3, timed out 0 "), "{said}");
+    assert!(said.starts_with("served 9, refused 3, timed out 0 "), "{said}");
 }
 
 #[test]
