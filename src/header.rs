@@ -8,9 +8,24 @@ use crate::outcome::Outcome;
 use crate::tlv::Tlvs;
 
 /// Bytes of the longest version 1 line, CR and LF included (section 2.1).
+///
+/// ```
+/// let mut line = [0; realpeer::V1_MAX]; // has room for every line
+/// assert_eq!(realpeer::write_v1(None, &mut line), Ok("PROXY UNKNOWN\r\n".len()));
+/// ```
 pub const V1_MAX: usize = 107;
 
 /// A version of the protocol.
+///
+/// ```
+/// use realpeer::{Limits, Outgoing, Progress, Version, parse};
+///
+/// let mut buffer = [0; 16];
+/// let len = Outgoing::local().write(&mut buffer)?;
+/// let Ok(Progress::Done(header)) = parse(&buffer[..len], &Limits::default()) else { panic!() };
+/// assert_eq!(header.version(), Version::V2);
+/// # Ok::<(), realpeer::WriteError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Version {
@@ -21,6 +36,17 @@ pub enum Version {
 }
 
 /// The command of a header.
+///
+/// # Examples
+/// ```
+/// use realpeer::{Command, Limits, Outgoing, Progress, parse};
+///
+/// let mut buffer = [0; 16];
+/// let len = Outgoing::local().write(&mut buffer)?;
+/// let Ok(Progress::Done(header)) = parse(&buffer[..len], &Limits::default()) else { panic!() };
+/// assert_eq!(header.command(), Command::Local);
+/// # Ok::<(), realpeer::WriteError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Command {
@@ -31,6 +57,15 @@ pub enum Command {
 }
 
 /// How far the bytes go.
+///
+/// ```
+/// use realpeer::{Limits, Progress, parse};
+///
+/// let line = b"PROXY UNKNOWN\r\nHELO";
+/// assert_eq!(parse(&line[..14], &Limits::default()), Ok(Progress::More { need: 15 }));
+/// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+/// assert_eq!(header.len(), 15);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress<'a> {
     /// All bytes so far can be the beginning of a header, which is not whole.
@@ -44,6 +79,19 @@ pub enum Progress<'a> {
 }
 
 /// The address of a Unix socket: 108 bytes as sent, not always NUL-terminated.
+///
+/// ```
+/// use realpeer::{Limits, Outgoing, Progress, parse};
+///
+/// let mut buffer = [0; 232];
+/// let len = Outgoing::unix(b"/run/client.sock", b"").write(&mut buffer)?;
+/// let Ok(Progress::Done(header)) = parse(&buffer[..len], &Limits::default()) else { panic!() };
+/// let (client, server) = header.unix_paths().unwrap();
+/// assert_eq!(client.path(), b"/run/client.sock");
+/// assert_eq!(client.as_bytes().len(), 108);
+/// assert_eq!(server.path(), b"");
+/// # Ok::<(), realpeer::WriteError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnixPath<'a>(pub(crate) &'a [u8]);
 
@@ -55,6 +103,8 @@ impl<'a> UnixPath<'a> {
     }
 
     /// The path up to its first NUL; empty for an unnamed or abstract socket.
+    ///
+    /// An abstract name, which begins with NUL, is in [`as_bytes`](UnixPath::as_bytes).
     #[must_use]
     pub fn path(self) -> &'a [u8] {
         self.0.split(|&byte| byte == 0).next().unwrap_or(&[])
@@ -69,6 +119,21 @@ pub(crate) enum Addresses<'a> {
 }
 
 /// A valid header. It borrows the bytes it was parsed from.
+///
+/// ```
+/// use realpeer::{Command, Family, Limits, Outcome, Progress, Transport, Version, parse};
+///
+/// let stream = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\nGET / HTTP/1.1\r\n";
+/// let Progress::Done(header) = parse(stream, &Limits::default())? else { panic!() };
+/// assert_eq!(header.source(), Some("192.0.2.1:56324".parse()?));
+/// assert_eq!(header.destination(), Some("198.51.100.7:443".parse()?));
+/// assert_eq!((header.version(), header.command()), (Version::V1, Command::Proxy));
+/// assert_eq!((header.family(), header.transport()), (Family::Inet, Transport::Stream));
+/// assert_eq!(header.outcome(), Outcome::Proxy);
+/// assert_eq!(header.tlvs().count(), 0);
+/// assert_eq!(&stream[header.len()..], b"GET / HTTP/1.1\r\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header<'a> {
     pub(crate) bytes: &'a [u8],
@@ -157,6 +222,20 @@ impl<'a> Header<'a> {
     }
 
     /// Whether the header carried a CRC32c, which was right.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outcome, Outgoing, Progress, parse};
+    ///
+    /// let mut buffer = [0; 64];
+    /// let len = Outgoing::local().checksum(true).write(&mut buffer)?;
+    /// let Ok(Progress::Done(header)) = parse(&buffer[..len], &Limits::default()) else { panic!() };
+    /// assert!(header.checksum_verified());
+    ///
+    /// // One that is wrong makes no header.
+    /// buffer[len - 1] ^= 1;
+    /// assert_eq!(parse(&buffer[..len], &Limits::default()), Err(Outcome::BadChecksum));
+    /// # Ok::<(), realpeer::WriteError>(())
+    /// ```
     #[must_use]
     pub fn checksum_verified(&self) -> bool {
         self.checksum
@@ -165,6 +244,14 @@ impl<'a> Header<'a> {
     /// What the header means for a TCP connection: [`Outcome::Proxy`],
     /// [`Outcome::Local`] or [`Outcome::NoAddress`]. Only the address of a stream
     /// over IP can replace the peer of a TCP connection.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outcome, Progress, parse};
+    ///
+    /// let line = b"PROXY UNKNOWN\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.outcome(), Outcome::NoAddress);
+    /// ```
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         self.outcome_for(Transport::Stream)

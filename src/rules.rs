@@ -11,6 +11,14 @@ use crate::outcome::text_of;
 use crate::scan;
 
 /// What is made of connections from a source.
+///
+/// # Examples
+/// ```
+/// use realpeer::Policy;
+///
+/// assert_eq!(Policy::from_name(b"require"), Some(Policy::Require));
+/// assert_eq!(Policy::Require.name(), "require");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -30,6 +38,11 @@ pub enum Policy {
 
 impl Policy {
     /// Every policy.
+    ///
+    /// ```
+    /// let words: Vec<_> = realpeer::Policy::ALL.iter().map(|policy| policy.name()).collect();
+    /// assert_eq!(words, ["require", "optional", "strip", "direct", "refuse"]);
+    /// ```
     pub const ALL: [Policy; 5] =
         [Policy::Require, Policy::Optional, Policy::Strip, Policy::Direct, Policy::Refuse];
 
@@ -62,6 +75,13 @@ impl Policy {
     }
 
     /// Whether the first bytes of the connection have to be read for it.
+    ///
+    /// ```
+    /// use realpeer::Policy;
+    ///
+    /// assert!(Policy::Optional.reads());
+    /// assert!(!Policy::Direct.reads());
+    /// ```
     #[must_use]
     pub const fn reads(self) -> bool {
         matches!(self, Policy::Require | Policy::Optional | Policy::Strip)
@@ -69,6 +89,17 @@ impl Policy {
 }
 
 /// Who connected.
+///
+/// ```
+/// use realpeer::{Peer, Policy, Rule, Rules};
+/// use std::net::Ipv4Addr;
+///
+/// let mut list = [Rule::parse("unix:", Policy::Require, 0)?.0];
+/// let rules = Rules::prepare(&mut list)?;
+/// assert_eq!(rules.find(Peer::Unix), Some(Policy::Require));
+/// assert_eq!(rules.find(Peer::Ip(Ipv4Addr::LOCALHOST.into())), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Peer {
     /// Over IP, from this address.
@@ -92,6 +123,16 @@ const NO_PARENT: u32 = u32::MAX;
 
 /// A source and its policy. Put them into an array and [prepare](Rules::prepare)
 /// that; how it is laid out inside is not part of the interface.
+///
+/// # Examples
+/// ```
+/// use realpeer::{Policy, Rule};
+///
+/// let (rule, bits_cleared) = Rule::parse("10.0.1.0/24", Policy::Require, 7)?;
+/// assert_eq!((rule.policy(), rule.tag()), (Some(Policy::Require), 7));
+/// assert!(!bits_cleared);
+/// # Ok::<(), realpeer::RuleError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct Rule {
@@ -108,6 +149,15 @@ pub struct Rule {
 }
 
 /// Why the text of a source is no rule.
+///
+/// ```
+/// use realpeer::{Policy, Rule, RuleError};
+///
+/// let error = Rule::parse("10.0.1.0/33", Policy::Require, 0).unwrap_err();
+/// assert_eq!(error, RuleError::BadPrefix);
+/// assert!(error.to_string().starts_with("the prefix length must be"));
+/// assert_eq!(Rule::parse("balancer", Policy::Require, 0), Err(RuleError::BadSource));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RuleError {
@@ -145,7 +195,19 @@ impl fmt::Display for RuleError {
 impl core::error::Error for RuleError {}
 
 /// Two rules for one source.
+///
+/// ```
+/// use realpeer::{Policy, Rule, Rules};
+///
+/// let mut list = [
+///     Rule::parse("10.0.0.0/8", Policy::Require, 12)?.0, // of line 12
+///     Rule::parse("::ffff:10.0.0.0/104", Policy::Direct, 14)?.0,
+/// ];
+/// assert_eq!(Rules::prepare(&mut list).unwrap_err().tags, (12, 14));
+/// # Ok::<(), realpeer::RuleError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Duplicate {
     /// Tags of the two, the smaller one first.
     pub tags: (u32, u32),
@@ -171,6 +233,20 @@ impl Rule {
     ///
     /// # Errors
     /// [`RuleError`] says what is wrong with the text.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Rule};
+    ///
+    /// for source in ["192.0.2.1", "10.0.0.0/8", "2001:db8::/32", "unix:", "all"] {
+    ///     assert!(Rule::parse(source, Policy::Require, 0).is_ok());
+    /// }
+    ///
+    /// // Whoever meant one host wrote a whole network.
+    /// let (rule, bits_cleared) = Rule::parse("10.1.2.3/8", Policy::Require, 0)?;
+    /// assert!(bits_cleared);
+    /// assert!(rule.same(&Rule::parse("10.0.0.0/8", Policy::Require, 1)?.0));
+    /// # Ok::<(), realpeer::RuleError>(())
+    /// ```
     pub fn parse(source: &str, policy: Policy, tag: u32) -> Result<(Rule, bool), RuleError> {
         let rule = |kind, ip, prefix| Rule {
             ip,
@@ -312,6 +388,20 @@ impl<'a> Rules<'a> {
 
     /// Takes an array for one that was prepared before. Look-ups in one that was
     /// not find the wrong rules, and nothing worse.
+    ///
+    /// ```
+    /// use realpeer::{Peer, Policy, Rule, Rules};
+    ///
+    /// /// What all connections share, without a lifetime.
+    /// struct Shared(Vec<Rule>);
+    ///
+    /// let mut list = vec![Rule::parse("unix:", Policy::Direct, 0)?.0];
+    /// Rules::prepare(&mut list)?;
+    /// let shared = Shared(list);
+    ///
+    /// assert_eq!(Rules::from_prepared(&shared.0).find(Peer::Unix), Some(Policy::Direct));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn from_prepared(rules: &'a [Rule]) -> Rules<'a> {
         Rules { sorted: rules }
@@ -325,6 +415,17 @@ impl<'a> Rules<'a> {
 
     /// The policy for a peer; `None` if no rule matches: refuse it. An IPv4 peer
     /// mapped into IPv6 matches the rules for IPv4, and only those and `all`.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Rule, Rules};
+    /// use std::net::SocketAddr;
+    ///
+    /// let mut list = [Rule::parse("10.0.1.0/24", Policy::Require, 0)?.0];
+    /// let rules = Rules::prepare(&mut list)?;
+    /// let balancer: SocketAddr = "[::ffff:10.0.1.9]:41234".parse()?;
+    /// assert_eq!(rules.find(balancer.ip().into()), Some(Policy::Require));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn find(&self, peer: Peer) -> Option<Policy> {
         let (kind, ip) = match peer {

@@ -5,6 +5,13 @@ use crate::crc32c::Crc32c;
 use crate::outcome::Outcome;
 
 /// The registered types.
+///
+/// ```
+/// use realpeer::{Tlvs, types};
+///
+/// let tlvs = Tlvs::new(b"\x01\0\x02h2");
+/// assert_eq!(tlvs.find(types::ALPN), Some(&b"h2"[..]));
+/// ```
 pub mod types {
     /// Application protocol, such as `h2` (2.2.1).
     pub const ALPN: u8 = 0x01;
@@ -49,6 +56,13 @@ pub(crate) const CHECKSUM_LEN: usize = 4;
 const UNIQUE_ID_MAX: usize = 128;
 
 /// One type-length-value vector.
+///
+/// ```
+/// use realpeer::{Outgoing, Tlv, types};
+///
+/// let id = Tlv { kind: types::UNIQUE_ID, value: b"8f1c" };
+/// assert_eq!(Outgoing::local().tlvs([id]).len(), Ok(16 + 3 + 4));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tlv<'a> {
     /// Its type, see [`types`].
@@ -76,6 +90,15 @@ impl Tlv<'_> {
 ///
 /// [`Header`]: crate::Header
 /// [`parse`]: crate::parse
+///
+/// ```
+/// use realpeer::{Tlv, Tlvs, types};
+///
+/// let mut tlvs = Tlvs::new(b"\x01\0\x02h2\x05\0\x01!");
+/// assert_eq!(tlvs.next(), Some(Tlv { kind: types::ALPN, value: b"h2" }));
+/// assert_eq!(tlvs.next(), Some(Tlv { kind: types::UNIQUE_ID, value: b"!" }));
+/// assert_eq!(tlvs.next(), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tlvs<'a> {
     rest: &'a [u8],
@@ -103,6 +126,16 @@ impl<'a> Tlvs<'a> {
     }
 
     /// What the sender says of the client's TLS connection.
+    ///
+    /// ```
+    /// use realpeer::Tlvs;
+    ///
+    /// // The client came over TLS and showed no certificate.
+    /// let tlvs = Tlvs::new(b"\x20\0\x05\x01\0\0\0\0");
+    /// let ssl = tlvs.ssl().unwrap();
+    /// assert!(ssl.is_tls());
+    /// assert!(!ssl.verified()); // though `verify` is 0
+    /// ```
     #[must_use]
     pub fn ssl(self) -> Option<Ssl<'a>> {
         Ssl::new(self.find(types::SSL)?)
@@ -134,6 +167,19 @@ impl<'a> Iterator for Tlvs<'a> {
 impl core::iter::FusedIterator for Tlvs<'_> {}
 
 /// The SSL TLV (2.2.6): what the sender says of the client's TLS connection.
+///
+/// ```
+/// use realpeer::{Ssl, Tlv, Tlvs, types, write_ssl};
+///
+/// let name = Tlv { kind: types::SSL_CN, value: b"visitor" };
+/// let mut value = [0; 64];
+/// let len = write_ssl(Ssl::SSL | Ssl::CERT_CONN, 0, [name], &mut value)?;
+///
+/// let ssl = Ssl::new(&value[..len]).unwrap();
+/// assert!(ssl.is_tls() && ssl.verified());
+/// assert_eq!(ssl.common_name(), Some((&b"visitor"[..], true)));
+/// # Ok::<(), realpeer::WriteError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ssl<'a> {
     client: u8,

@@ -49,6 +49,11 @@ impl<'a> Outgoing<'a> {
     }
 
     /// The sender speaks for itself, as in a health check. Has no addresses.
+    ///
+    /// ```
+    /// let mut header = [0; 16];
+    /// assert_eq!(realpeer::Outgoing::local().write(&mut header), Ok(16));
+    /// ```
     #[must_use]
     pub fn local() -> Self {
         Outgoing::new(Command::Local, Transport::Unspec, Addresses::None)
@@ -70,6 +75,11 @@ impl<'a> Outgoing<'a> {
 
     /// A connection over a Unix socket. A path has up to 108 bytes, an abstract
     /// name begins with NUL, and an unnamed socket has an empty one.
+    ///
+    /// ```
+    /// let header = realpeer::Outgoing::unix(b"/run/client.sock", b"/run/server.sock");
+    /// assert_eq!(header.len(), Ok(16 + 2 * 108));
+    /// ```
     #[must_use]
     pub fn unix(source: &'a [u8], destination: &'a [u8]) -> Self {
         let addresses = Addresses::Unix { source, destination };
@@ -101,6 +111,22 @@ impl<'a, T: Iterator<Item = Tlv<'a>> + Clone> Outgoing<'a, T> {
     ///
     /// One of type [`types::CRC32C`] says where the checksum goes: its value is
     /// not looked at. So the TLVs of a header that was read can be sent on.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outgoing, Progress, Tlv, parse, types};
+    ///
+    /// let mut received = [0; 64];
+    /// let id = Tlv { kind: types::UNIQUE_ID, value: b"8f1c" };
+    /// let len = Outgoing::local().tlvs([id]).checksum(true).write(&mut received)?;
+    /// let Ok(Progress::Done(header)) = parse(&received[..len], &Limits::default()) else { panic!() };
+    ///
+    /// // The same TLVs with other addresses, and a checksum that fits them.
+    /// let (client, server) = ("192.0.2.1:1".parse().unwrap(), "192.0.2.2:2".parse().unwrap());
+    /// let mut sent = [0; 64];
+    /// let len = Outgoing::proxy(client, server).tlvs(header.tlvs()).write(&mut sent)?;
+    /// assert!(parse(&sent[..len], &Limits::default()).is_ok());
+    /// # Ok::<(), realpeer::WriteError>(())
+    /// ```
     #[must_use]
     pub fn tlvs<I>(self, tlvs: I) -> Outgoing<'a, I::IntoIter>
     where
@@ -122,6 +148,15 @@ impl<'a, T: Iterator<Item = Tlv<'a>> + Clone> Outgoing<'a, T> {
     /// the next multiple is taken where one or two are missing.
     ///
     /// The 100 bytes of AWS's headers are `pad_to_multiple(100)`.
+    ///
+    /// ```
+    /// use realpeer::Outgoing;
+    ///
+    /// let header = Outgoing::proxy("192.0.2.1:1".parse()?, "192.0.2.2:2".parse()?);
+    /// assert_eq!(header.len(), Ok(28));
+    /// assert_eq!(header.pad_to_multiple(100).len(), Ok(100));
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
     #[must_use]
     pub fn pad_to_multiple(self, multiple: u16) -> Self {
         Outgoing { multiple, ..self }
