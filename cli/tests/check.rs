@@ -282,3 +282,72 @@ fn equal_settings_are_no_contradiction() {
     .check("nginx", &["192.0.2.1"])
     .is(0);
 }
+
+/// Whatever a file is, there is an answer.
+#[test]
+fn no_configuration_makes_it_panic() {
+    let words = [
+        "http",
+        "server",
+        "stream",
+        "{",
+        "}",
+        ";",
+        "\n",
+        "listen",
+        "80",
+        "[::",
+        ":",
+        "]:",
+        "unix:",
+        "realpeer",
+        "off",
+        "all",
+        "require",
+        "10.0.0.0/8",
+        "'",
+        "\"",
+        "\\",
+        "#",
+        "${",
+        "x}",
+        "<",
+        ">",
+        "<VirtualHost",
+        "</VirtualHost>",
+        "*:80>",
+        "<IfModule",
+        "!a>",
+        "</IfModule>",
+        "Listen",
+        "RealPeer",
+        "Define",
+        "include",
+        "*.x",
+        "[",
+        "é",
+        "realpeer_timeout",
+        "99999999999999999999m",
+        "content_by_lua_block",
+        "--",
+        "\\\n",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("some.conf");
+    let path = file.to_str().unwrap();
+    let mut state = 3_u32;
+    for _ in 0..3000 {
+        let mut text = String::new();
+        for _ in 0..state >> 8 & 31 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            text.push_str(words[(state >> 8) as usize % words.len()]);
+            text.push_str(if state >> 20 & 3 == 0 { "" } else { " " });
+        }
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        fs::write(&file, &text).unwrap();
+        for server in ["nginx", "apache"] {
+            let _ = common::run(&["check", server, "-c", path, "10.0.0.1", "unix:"]);
+        }
+        let _ = common::run(&["check", "policy", "-f", path, "10.0.0.1"]);
+    }
+}

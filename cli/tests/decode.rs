@@ -302,3 +302,61 @@ fn from_everywhere() {
     call(&["decode", "-F", "hex", "xyz"]).is(2).complains("'x' is no hex digit");
     call(&["decode", "-F", "sideways"]).is(2).complains("possible values");
 }
+
+/// Text of which it has to be found out what it is.
+#[test]
+fn no_text_makes_it_panic() {
+    let words = [
+        "PROXY ",
+        "TCP4 ",
+        "TCP6 ",
+        "UNKNOWN",
+        "192.0.2.1 ",
+        "::",
+        "65536",
+        "\\r\\n",
+        "\\x0",
+        "\\x0D",
+        "\\",
+        "\\0",
+        "\\377",
+        "\\477",
+        "0d0a0d0a000d0a515549540a",
+        "2111000c",
+        "0x",
+        "00000000: ",
+        "00000010  ",
+        "|",
+        "*\n",
+        "\n",
+        " ",
+        "DQoNCgANClFVSVQK",
+        "=",
+        "é",
+        "\u{202e}",
+        "'",
+        "\"",
+        "$'",
+        "b\"",
+        ",",
+        "{",
+        "}",
+        "f",
+        "000c",
+    ];
+    let mut state = 7_u32;
+    for _ in 0..3000 {
+        let mut text = String::new();
+        for _ in 0..state >> 8 & 7 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            text.push_str(words[(state >> 8) as usize % words.len()]);
+        }
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        for format in [None, Some("hex"), Some("dump"), Some("escaped"), Some("base64")] {
+            let option = format.map(|format| format!("--format={format}"));
+            let args: Vec<&str> =
+                ["decode"].into_iter().chain(option.as_deref()).chain(["--", &text]).collect();
+            let _ = run(&args);
+        }
+    }
+}

@@ -142,3 +142,11 @@ fn says_why_there_is_no_such_header() {
     let long = format!("unix:{}", "x".repeat(109));
     call(&["encode", "-s", &long, "-d", "unix:/y"]).is(2).complains("up to 108 bytes");
 }
+
+#[test]
+fn has_the_version_of_the_library() {
+    let manifest =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")).unwrap();
+    let version = manifest.lines().find_map(|line| line.strip_prefix("version = ")).unwrap();
+    call(&["--version"]).is(0).says(&format!("realpeer {}\n", version.trim_matches('"')));
+}
