@@ -97,6 +97,17 @@ pub struct UnixPath<'a>(pub(crate) &'a [u8]);
 
 impl<'a> UnixPath<'a> {
     /// All 108 bytes.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outgoing, Progress, parse};
+    ///
+    /// let mut buffer = [0; 232];
+    /// let len = Outgoing::unix(b"/run/client.sock", b"\0name").write(&mut buffer)?;
+    /// let Ok(Progress::Done(header)) = parse(&buffer[..len], &Limits::default()) else { panic!() };
+    /// let (source, _) = header.unix_paths().unwrap();
+    /// assert_eq!(source.as_bytes()[..17], *b"/run/client.sock\0");
+    /// # Ok::<(), realpeer::WriteError>(())
+    /// ```
     #[must_use]
     pub fn as_bytes(self) -> &'a [u8] {
         self.0
@@ -105,6 +116,18 @@ impl<'a> UnixPath<'a> {
     /// The path up to its first NUL; empty for an unnamed or abstract socket.
     ///
     /// An abstract name, which begins with NUL, is in [`as_bytes`](UnixPath::as_bytes).
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outgoing, Progress, parse};
+    ///
+    /// let mut buffer = [0; 232];
+    /// let len = Outgoing::unix(b"/run/client.sock", b"\0name").write(&mut buffer)?;
+    /// let Ok(Progress::Done(header)) = parse(&buffer[..len], &Limits::default()) else { panic!() };
+    /// let (source, destination) = header.unix_paths().unwrap();
+    /// assert_eq!(source.path(), b"/run/client.sock");
+    /// assert_eq!(destination.path(), b"");
+    /// # Ok::<(), realpeer::WriteError>(())
+    /// ```
     #[must_use]
     pub fn path(self) -> &'a [u8] {
         self.0.split(|&byte| byte == 0).next().unwrap_or(&[])
@@ -148,6 +171,14 @@ pub struct Header<'a> {
 
 impl<'a> Header<'a> {
     /// Bytes of the header: exactly these precede the application's data.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Progress, parse};
+    ///
+    /// let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.len(), line.len());
+    /// ```
     #[must_use]
     #[allow(clippy::len_without_is_empty)] // no header is empty
     pub fn len(&self) -> usize {
@@ -155,18 +186,42 @@ impl<'a> Header<'a> {
     }
 
     /// The header as it was received.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Progress, parse};
+    ///
+    /// let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.as_bytes(), line);
+    /// ```
     #[must_use]
     pub fn as_bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
     /// The version of the protocol it is written in.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Progress, Version, parse};
+    ///
+    /// let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.version(), Version::V1);
+    /// ```
     #[must_use]
     pub fn version(&self) -> Version {
         self.version
     }
 
     /// Whether it speaks for a client or for the sender itself.
+    ///
+    /// ```
+    /// use realpeer::{Command, Limits, Progress, parse};
+    ///
+    /// let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.command(), Command::Proxy);
+    /// ```
     #[must_use]
     pub fn command(&self) -> Command {
         self.command
@@ -174,12 +229,28 @@ impl<'a> Header<'a> {
 
     /// The family of its addresses; [`Family::Unspec`] where they are not to be
     /// used (LOCAL, UNKNOWN, or either half of byte 14 unspecified).
+    ///
+    /// ```
+    /// use realpeer::{Family, Limits, Progress, parse};
+    ///
+    /// let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.family(), Family::Inet);
+    /// ```
     #[must_use]
     pub fn family(&self) -> Family {
         self.family
     }
 
     /// The transport of the relayed connection.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Progress, Transport, parse};
+    ///
+    /// let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.transport(), Transport::Stream);
+    /// ```
     #[must_use]
     pub fn transport(&self) -> Transport {
         self.transport
@@ -187,6 +258,15 @@ impl<'a> Header<'a> {
 
     /// Address and port of the client, as they stand in the header (a v4-mapped
     /// one as IPv6: see [`canonical`](crate::canonical)).
+    ///
+    /// ```
+    /// use realpeer::{Limits, Progress, parse};
+    ///
+    /// let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.source(), Some("192.0.2.1:56324".parse()?));
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
     #[must_use]
     pub fn source(&self) -> Option<SocketAddr> {
         match self.addresses {
@@ -196,6 +276,15 @@ impl<'a> Header<'a> {
     }
 
     /// Address and port that the client connected to, as they stand in the header.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Progress, parse};
+    ///
+    /// let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.destination(), Some("198.51.100.7:443".parse()?));
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
     #[must_use]
     pub fn destination(&self) -> Option<SocketAddr> {
         match self.addresses {
@@ -205,6 +294,18 @@ impl<'a> Header<'a> {
     }
 
     /// Source and destination of a relayed Unix socket.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outgoing, Progress, parse};
+    ///
+    /// let mut buffer = [0; 232];
+    /// let len = Outgoing::unix(b"/run/client.sock", b"\0name").write(&mut buffer)?;
+    /// let Ok(Progress::Done(header)) = parse(&buffer[..len], &Limits::default()) else { panic!() };
+    /// let (source, destination) = header.unix_paths().unwrap();
+    /// assert_eq!(source.path(), b"/run/client.sock");
+    /// assert!(destination.as_bytes().starts_with(b"\0name"));
+    /// # Ok::<(), realpeer::WriteError>(())
+    /// ```
     #[must_use]
     pub fn unix_paths(&self) -> Option<(UnixPath<'a>, UnixPath<'a>)> {
         match self.addresses {
@@ -216,6 +317,17 @@ impl<'a> Header<'a> {
     }
 
     /// The TLVs; none in version 1.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outgoing, Progress, Tlv, parse, types};
+    ///
+    /// let mut buffer = [0; 64];
+    /// let alpn = Tlv { kind: types::ALPN, value: b"h2" };
+    /// let len = Outgoing::local().tlvs([alpn]).write(&mut buffer)?;
+    /// let Ok(Progress::Done(header)) = parse(&buffer[..len], &Limits::default()) else { panic!() };
+    /// assert!(header.tlvs().eq([alpn]));
+    /// # Ok::<(), realpeer::WriteError>(())
+    /// ```
     #[must_use]
     pub fn tlvs(&self) -> Tlvs<'a> {
         self.tlvs

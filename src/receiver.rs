@@ -93,6 +93,18 @@ impl<'b> Receiver<'b> {
     }
 
     /// What to do with the connection, as far as is known.
+    ///
+    /// ```
+    /// use realpeer::{Action, Outcome, Policy, Receiver, Settings};
+    ///
+    /// let mut buffer = [0; 4096];
+    /// let mut receiver = Receiver::new(Policy::Require, Settings::default(), &mut buffer);
+    /// assert_eq!(receiver.decision().action, Action::More);
+    ///
+    /// receiver.room()[..4].copy_from_slice(b"GET ");
+    /// receiver.filled(4);
+    /// assert_eq!(receiver.decision().outcome, Outcome::NoHeader);
+    /// ```
     #[must_use]
     pub fn decision(&self) -> Decision<'_> {
         let bytes = self.buffer.get(..self.seen).unwrap_or(&[]);
@@ -112,6 +124,18 @@ impl<'b> Receiver<'b> {
 
     /// Where to read to: as many bytes as the header has at least. Empty where
     /// there is a decision.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Receiver, Settings};
+    ///
+    /// let mut buffer = [0; 4096];
+    /// let mut receiver = Receiver::new(Policy::Require, Settings::default(), &mut buffer);
+    /// assert_eq!(receiver.missing().len(), 15); // PROXY UNKNOWN, CR, LF: none is shorter
+    ///
+    /// receiver.missing()[..1].copy_from_slice(b"\r");
+    /// receiver.filled(1);
+    /// assert_eq!(receiver.missing().len(), 15); // the rest of the 16 bytes of version 2
+    /// ```
     #[must_use]
     pub fn missing(&mut self) -> &mut [u8] {
         let decision = self.decision();
@@ -141,6 +165,19 @@ impl<'b> Receiver<'b> {
     }
 
     /// So many bytes were read; none means that the peer closed the connection.
+    ///
+    /// ```
+    /// use realpeer::{Outcome, Policy, Receiver, Settings};
+    /// use std::io::Read;
+    ///
+    /// let mut stream = &b""[..];
+    /// let mut buffer = [0; 4096];
+    /// let mut receiver = Receiver::new(Policy::Require, Settings::default(), &mut buffer);
+    /// let n = stream.read(receiver.missing())?;
+    /// receiver.filled(n);
+    /// assert_eq!(receiver.decision().outcome, Outcome::Silent);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn filled(&mut self, n: usize) {
         if n == 0 {
             return self.closed();
@@ -189,6 +226,15 @@ impl<'b> Receiver<'b> {
     }
 
     /// The peer closed the connection, or it broke.
+    ///
+    /// ```
+    /// use realpeer::{Outcome, Policy, Receiver, Settings};
+    ///
+    /// let mut buffer = [0; 4096];
+    /// let mut receiver = Receiver::new(Policy::Optional, Settings::default(), &mut buffer);
+    /// receiver.closed();
+    /// assert_eq!(receiver.decision().outcome, Outcome::Absent); // none had to come
+    /// ```
     pub fn closed(&mut self) {
         self.event = Event::Closed;
     }

@@ -47,6 +47,10 @@ impl Policy {
         [Policy::Require, Policy::Optional, Policy::Strip, Policy::Direct, Policy::Refuse];
 
     /// Its word in configuration files and variables.
+    ///
+    /// ```
+    /// assert_eq!(realpeer::Policy::Strip.name(), "strip");
+    /// ```
     #[must_use]
     pub const fn name(self) -> &'static str {
         text_of(self.c_name())
@@ -63,12 +67,26 @@ impl Policy {
     }
 
     /// The policy of this word.
+    ///
+    /// ```
+    /// use realpeer::Policy;
+    ///
+    /// assert_eq!(Policy::from_name(b"direct"), Some(Policy::Direct));
+    /// assert_eq!(Policy::from_name(b"believe"), None);
+    /// ```
     #[must_use]
     pub fn from_name(name: &[u8]) -> Option<Policy> {
         Policy::ALL.into_iter().find(|policy| policy.name().as_bytes() == name)
     }
 
     /// The policy with this number.
+    ///
+    /// ```
+    /// use realpeer::Policy;
+    ///
+    /// assert_eq!(Policy::from_number(Policy::Strip as i32), Some(Policy::Strip));
+    /// assert_eq!(Policy::from_number(0), None);
+    /// ```
     #[must_use]
     pub fn from_number(number: i32) -> Option<Policy> {
         Policy::ALL.into_iter().find(|&policy| policy as i32 == number)
@@ -169,6 +187,12 @@ pub enum RuleError {
 
 impl RuleError {
     /// A phrase that says what is wrong, fit to stand in a message.
+    ///
+    /// ```
+    /// use realpeer::RuleError;
+    ///
+    /// assert!(RuleError::BadSource.text().starts_with("not an IPv4 or IPv6 address"));
+    /// ```
     #[must_use]
     pub const fn text(self) -> &'static str {
         text_of(self.c_text())
@@ -284,18 +308,41 @@ impl Rule {
     }
 
     /// The caller's number.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Rule};
+    ///
+    /// assert_eq!(Rule::parse("all", Policy::Require, 7)?.0.tag(), 7);
+    /// # Ok::<(), realpeer::RuleError>(())
+    /// ```
     #[must_use]
     pub fn tag(&self) -> u32 {
         self.tag
     }
 
     /// The policy.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Rule};
+    ///
+    /// assert_eq!(Rule::parse("all", Policy::Strip, 0)?.0.policy(), Some(Policy::Strip));
+    /// # Ok::<(), realpeer::RuleError>(())
+    /// ```
     #[must_use]
     pub fn policy(&self) -> Option<Policy> {
         Policy::from_number(i32::from(self.policy))
     }
 
     /// Whether both name the same source and policy.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Rule};
+    ///
+    /// let (inherited, _) = Rule::parse("::ffff:192.0.2.1", Policy::Direct, 1)?;
+    /// let (repeated, _) = Rule::parse("192.0.2.1/32", Policy::Direct, 2)?;
+    /// assert!(inherited.same(&repeated));
+    /// # Ok::<(), realpeer::RuleError>(())
+    /// ```
     #[must_use]
     pub fn same(&self, other: &Rule) -> bool {
         self.order(other) == Ordering::Equal && self.policy == other.policy
@@ -358,6 +405,21 @@ impl<'a> Rules<'a> {
     ///
     /// # Errors
     /// [`Duplicate`] where a source is named twice, even with the same policy.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Rule, Rules};
+    ///
+    /// let mut list = [
+    ///     Rule::parse("all", Policy::Direct, 0)?.0,
+    ///     Rule::parse("10.0.1.0/24", Policy::Require, 0)?.0,
+    /// ];
+    /// assert!(Rules::prepare(&mut list).is_ok());
+    ///
+    /// // For servers whose threads share them as long as they run:
+    /// let rules: Rules<'static> = Rules::prepare(list.to_vec().leak())?;
+    /// # assert_eq!(rules.as_slice().len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn prepare(rules: &'a mut [Rule]) -> Result<Rules<'a>, Duplicate> {
         sort(rules);
         for pair in rules.windows(2) {
@@ -408,6 +470,19 @@ impl<'a> Rules<'a> {
     }
 
     /// The rules in their order of look-up.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Rule, Rules};
+    ///
+    /// let mut list = [
+    ///     Rule::parse("192.0.2.1", Policy::Direct, 1)?.0,
+    ///     Rule::parse("all", Policy::Require, 2)?.0,
+    /// ];
+    /// let rules = Rules::prepare(&mut list)?;
+    /// let tags: Vec<_> = rules.as_slice().iter().map(Rule::tag).collect();
+    /// assert_eq!(tags, [2, 1]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn as_slice(&self) -> &'a [Rule] {
         self.sorted

@@ -108,18 +108,41 @@ impl<'a> Tlvs<'a> {
     pub(crate) const EMPTY: Tlvs<'static> = Tlvs { rest: &[] };
 
     /// The TLVs in `bytes`.
+    ///
+    /// ```
+    /// use realpeer::Tlvs;
+    ///
+    /// assert_eq!(Tlvs::new(b"\x01\0\x02h2").count(), 1);
+    /// assert_eq!(Tlvs::new(b"\x01\0\x02h").count(), 0); // a byte is missing
+    /// ```
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Tlvs { rest: bytes }
     }
 
     /// The bytes that are left.
+    ///
+    /// ```
+    /// use realpeer::Tlvs;
+    ///
+    /// let mut tlvs = Tlvs::new(b"\x01\0\x02h2\x05\0\x01!");
+    /// tlvs.next();
+    /// assert_eq!(tlvs.as_bytes(), b"\x05\0\x01!");
+    /// ```
     #[must_use]
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.rest
     }
 
     /// The first TLV of this type.
+    ///
+    /// ```
+    /// use realpeer::{Tlvs, types};
+    ///
+    /// let tlvs = Tlvs::new(b"\x01\0\x02h2\x05\0\x01!");
+    /// assert_eq!(tlvs.find(types::UNIQUE_ID), Some(&b"!"[..]));
+    /// assert_eq!(tlvs.find(types::AUTHORITY), None);
+    /// ```
     #[must_use]
     pub fn find(mut self, kind: u8) -> Option<&'a [u8]> {
         self.by_ref().find(|tlv| tlv.kind == kind).map(|tlv| tlv.value)
@@ -196,6 +219,13 @@ impl<'a> Ssl<'a> {
     pub const CERT_SESS: u8 = 4;
 
     /// Takes the value of an SSL TLV apart.
+    ///
+    /// ```
+    /// use realpeer::Ssl;
+    ///
+    /// assert!(Ssl::new(b"\x01\0\0\0\x01").is_some());
+    /// assert_eq!(Ssl::new(b"\x01\0\0"), None);
+    /// ```
     #[must_use]
     pub fn new(value: &'a [u8]) -> Option<Self> {
         let (&client, rest) = value.split_first()?;
@@ -204,6 +234,13 @@ impl<'a> Ssl<'a> {
     }
 
     /// The bits of the `client` field as sent.
+    ///
+    /// ```
+    /// use realpeer::Ssl;
+    ///
+    /// let ssl = Ssl::new(b"\x05\0\0\0\0").unwrap();
+    /// assert_eq!(ssl.client(), Ssl::SSL | Ssl::CERT_SESS);
+    /// ```
     #[must_use]
     pub fn client(&self) -> u8 {
         self.client
@@ -211,12 +248,25 @@ impl<'a> Ssl<'a> {
 
     /// The `verify` field as sent (network byte order). On its own it says
     /// nothing: senders set it to 0 where there was no certificate.
+    ///
+    /// ```
+    /// use realpeer::Ssl;
+    ///
+    /// assert_eq!(Ssl::new(b"\x01\0\0\0\x13").unwrap().verify(), 19);
+    /// ```
     #[must_use]
     pub fn verify(&self) -> u32 {
         self.verify
     }
 
     /// Whether the client came over TLS.
+    ///
+    /// ```
+    /// use realpeer::Ssl;
+    ///
+    /// assert!(Ssl::new(b"\x01\0\0\0\x01").unwrap().is_tls());
+    /// assert!(!Ssl::new(b"\0\0\0\0\x01").unwrap().is_tls());
+    /// ```
     #[must_use]
     pub fn is_tls(&self) -> bool {
         self.client & Self::SSL != 0
@@ -224,12 +274,27 @@ impl<'a> Ssl<'a> {
 
     /// Whether the client showed a certificate, in this connection or in the
     /// session it resumed, and the sender verified it.
+    ///
+    /// ```
+    /// use realpeer::Ssl;
+    ///
+    /// assert!(Ssl::new(b"\x03\0\0\0\0").unwrap().verified());
+    /// assert!(!Ssl::new(b"\x03\0\0\0\x13").unwrap().verified()); // a bad certificate
+    /// assert!(!Ssl::new(b"\x01\0\0\0\0").unwrap().verified()); // none
+    /// ```
     #[must_use]
     pub fn verified(&self) -> bool {
         self.client & (Self::CERT_CONN | Self::CERT_SESS) != 0 && self.verify == 0
     }
 
     /// The TLVs within.
+    ///
+    /// ```
+    /// use realpeer::{Ssl, types};
+    ///
+    /// let ssl = Ssl::new(b"\x01\0\0\0\x01\x21\0\x07TLSv1.3").unwrap();
+    /// assert_eq!(ssl.tlvs().find(types::SSL_VERSION), Some(&b"TLSv1.3"[..]));
+    /// ```
     #[must_use]
     pub fn tlvs(&self) -> Tlvs<'a> {
         self.tlvs
@@ -237,6 +302,13 @@ impl<'a> Ssl<'a> {
 
     /// The common name of the client's certificate, and whether that was
     /// verified: together, for the name alone proves nothing.
+    ///
+    /// ```
+    /// use realpeer::Ssl;
+    ///
+    /// let ssl = Ssl::new(b"\x03\0\0\0\x13\x22\0\x05admin").unwrap();
+    /// assert_eq!(ssl.common_name(), Some((&b"admin"[..], false))); // so he says
+    /// ```
     #[must_use]
     pub fn common_name(&self) -> Option<(&'a [u8], bool)> {
         Some((self.tlvs.find(types::SSL_CN)?, self.verified()))

@@ -86,6 +86,15 @@ impl TlvField {
     }
 
     /// The field's bytes as they came, without the head and subtype of its TLV.
+    ///
+    /// ```
+    /// use realpeer::{TlvField, Tlvs};
+    ///
+    /// // The name in a certificate that was not verified is nobody's.
+    /// let tlvs = Tlvs::new(b"\x20\0\x0d\x03\0\0\0\x13\x22\0\x05admin");
+    /// assert_eq!(TlvField::from_name(b"ssl_cn").unwrap().bytes(tlvs), None);
+    /// assert_eq!(TlvField::AwsVpceId.bytes(Tlvs::new(b"\xea\0\x02\x01x")), Some(&b"x"[..]));
+    /// ```
     #[must_use]
     pub fn bytes<'a>(self, tlvs: Tlvs<'a>) -> Option<&'a [u8]> {
         match self {

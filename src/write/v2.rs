@@ -60,6 +60,16 @@ impl<'a> Outgoing<'a> {
     }
 
     /// A relayed connection of which nothing can be said. Has no addresses.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outcome, Outgoing, Progress, parse};
+    ///
+    /// let mut buffer = [0; 16];
+    /// Outgoing::unspec().write(&mut buffer)?;
+    /// let Ok(Progress::Done(header)) = parse(&buffer, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.outcome(), Outcome::NoAddress);
+    /// # Ok::<(), realpeer::WriteError>(())
+    /// ```
     #[must_use]
     pub fn unspec() -> Self {
         Outgoing::new(Command::Proxy, Transport::Unspec, Addresses::None)
@@ -67,6 +77,16 @@ impl<'a> Outgoing<'a> {
 
     /// A TCP connection from `source` to `destination`. If one of them is an IPv4
     /// and the other an IPv6 address, the former is mapped into IPv6.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outgoing, Progress, parse};
+    ///
+    /// let mut buffer = [0; 64];
+    /// let len = Outgoing::proxy("192.0.2.1:1".parse()?, "[2001:db8::2]:2".parse()?).write(&mut buffer)?;
+    /// let Progress::Done(header) = parse(&buffer[..len], &Limits::default())? else { panic!() };
+    /// assert_eq!(header.source(), Some("[::ffff:192.0.2.1]:1".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn proxy(source: SocketAddr, destination: SocketAddr) -> Self {
         let addresses = Addresses::Inet { source, destination };
@@ -102,6 +122,15 @@ impl<'a, T: Iterator<Item = Tlv<'a>> + Clone> Outgoing<'a, T> {
 
     /// What is relayed is [`Transport::Stream`], which it is if nothing is said, or
     /// [`Transport::Datagram`].
+    ///
+    /// ```
+    /// use realpeer::{Outgoing, Transport};
+    ///
+    /// let query = Outgoing::proxy("192.0.2.1:5353".parse()?, "192.0.2.2:53".parse()?)
+    ///     .transport(Transport::Datagram);
+    /// assert_eq!(query.len(), Ok(28));
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
     #[must_use]
     pub fn transport(self, transport: Transport) -> Self {
         Outgoing { transport, ..self }
@@ -138,6 +167,10 @@ impl<'a, T: Iterator<Item = Tlv<'a>> + Clone> Outgoing<'a, T> {
 
     /// Whether to add a CRC32c of the whole header: as the first TLV, or where the
     /// TLVs say.
+    ///
+    /// ```
+    /// assert_eq!(realpeer::Outgoing::local().checksum(true).len(), Ok(16 + 3 + 4));
+    /// ```
     #[must_use]
     pub fn checksum(self, checksum: bool) -> Self {
         Outgoing { checksum, ..self }
@@ -166,6 +199,15 @@ impl<'a, T: Iterator<Item = Tlv<'a>> + Clone> Outgoing<'a, T> {
     ///
     /// # Errors
     /// As [`write`](Outgoing::write), but for [`WriteError::NoRoom`].
+    ///
+    /// ```
+    /// use realpeer::Outgoing;
+    ///
+    /// let header = Outgoing::local().pad_to_multiple(64);
+    /// let mut buffer = vec![0; header.len()?];
+    /// assert_eq!(header.write(&mut buffer)?, 64);
+    /// # Ok::<(), realpeer::WriteError>(())
+    /// ```
     #[allow(clippy::len_without_is_empty)] // no header is empty
     pub fn len(&self) -> Result<usize, WriteError> {
         Ok(self.plan()?.total())
@@ -175,6 +217,13 @@ impl<'a, T: Iterator<Item = Tlv<'a>> + Clone> Outgoing<'a, T> {
     ///
     /// # Errors
     /// A [`WriteError`]; then nothing is written.
+    ///
+    /// ```
+    /// use realpeer::{Outgoing, WriteError};
+    ///
+    /// let mut buffer = [0; 10];
+    /// assert_eq!(Outgoing::local().write(&mut buffer), Err(WriteError::NoRoom { needed: 16 }));
+    /// ```
     pub fn write(&self, out: &mut [u8]) -> Result<usize, WriteError> {
         let plan = self.plan()?;
         let block_len = u16::try_from(plan.block_len()).map_err(|_| WriteError::TooMuch)?;
