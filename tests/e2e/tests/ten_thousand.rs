@@ -6,7 +6,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use realpeer_e2e::{Client, Ending, V2, Workshop, v1, wait_until};
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
 const CONNECTIONS: usize = 10_000;
 /// Long enough for all of them to be there before the first has to go.
@@ -67,4 +67,24 @@ fn waiting_connections_are_cheap_and_end_on_time() {
     assert!(said.starts_with(&ended), "{said}");
     let all = |line: &str| line.starts_with(&format!("at most {} waited at once, ", count + 1));
     assert!(said.lines().any(all), "{said}");
+}
+
+#[test]
+fn where_files_run_out_the_oldest_makes_room() {
+    let workshop = Workshop::new();
+    workshop.build("epoll");
+    let server = workshop.serve_fast("epoll", &["60000", "require", "127.0.0.1"]);
+    let pid = i32::try_from(server.pid()).ok().and_then(Pid::from_raw);
+    let few = Rlimit { current: Some(64), maximum: Some(64) };
+    prlimit(pid, Resource::Nofile, few).expect("a child of ours");
+
+    let mut waiting: Vec<Client> = (0..200).map(|_| Client::connect(server.port())).collect();
+    let header = v1("192.0.2.7:4321", "198.51.100.1:443");
+    let served = Client::connect(server.port()).send(header).ending();
+    assert_eq!(served, Ending::Answered(b"You are 192.0.2.7, port 4321.\n".to_vec()));
+    for client in &mut waiting[..100] {
+        client.must_be_closed();
+    }
+    assert!(waiting[199].is_quiet(), "the newest has to go");
+    server.stop();
 }
