@@ -103,7 +103,8 @@ impl<'a> UnixPath<'a> {
     ///
     /// let mut buffer = [0; 232];
     /// let len = Outgoing::unix(b"/run/client.sock", b"\0name").write(&mut buffer)?;
-    /// let Ok(Progress::Done(header)) = parse(&buffer[..len], &Limits::default()) else { panic!() };
+    /// let parsed = parse(&buffer[..len], &Limits::default());
+    /// let Ok(Progress::Done(header)) = parsed else { panic!() };
     /// let (source, _) = header.unix_paths().unwrap();
     /// assert_eq!(source.as_bytes()[..17], *b"/run/client.sock\0");
     /// # Ok::<(), realpeer::WriteError>(())
@@ -122,7 +123,8 @@ impl<'a> UnixPath<'a> {
     ///
     /// let mut buffer = [0; 232];
     /// let len = Outgoing::unix(b"/run/client.sock", b"\0name").write(&mut buffer)?;
-    /// let Ok(Progress::Done(header)) = parse(&buffer[..len], &Limits::default()) else { panic!() };
+    /// let parsed = parse(&buffer[..len], &Limits::default());
+    /// let Ok(Progress::Done(header)) = parsed else { panic!() };
     /// let (source, destination) = header.unix_paths().unwrap();
     /// assert_eq!(source.path(), b"/run/client.sock");
     /// assert_eq!(destination.path(), b"");
@@ -300,7 +302,8 @@ impl<'a> Header<'a> {
     ///
     /// let mut buffer = [0; 232];
     /// let len = Outgoing::unix(b"/run/client.sock", b"\0name").write(&mut buffer)?;
-    /// let Ok(Progress::Done(header)) = parse(&buffer[..len], &Limits::default()) else { panic!() };
+    /// let parsed = parse(&buffer[..len], &Limits::default());
+    /// let Ok(Progress::Done(header)) = parsed else { panic!() };
     /// let (source, destination) = header.unix_paths().unwrap();
     /// assert_eq!(source.path(), b"/run/client.sock");
     /// assert!(destination.as_bytes().starts_with(b"\0name"));
@@ -324,7 +327,8 @@ impl<'a> Header<'a> {
     /// let mut buffer = [0; 64];
     /// let alpn = Tlv { kind: types::ALPN, value: b"h2" };
     /// let len = Outgoing::local().tlvs([alpn]).write(&mut buffer)?;
-    /// let Ok(Progress::Done(header)) = parse(&buffer[..len], &Limits::default()) else { panic!() };
+    /// let parsed = parse(&buffer[..len], &Limits::default());
+    /// let Ok(Progress::Done(header)) = parsed else { panic!() };
     /// assert!(header.tlvs().eq([alpn]));
     /// # Ok::<(), realpeer::WriteError>(())
     /// ```
@@ -340,7 +344,8 @@ impl<'a> Header<'a> {
     ///
     /// let mut buffer = [0; 64];
     /// let len = Outgoing::local().checksum(true).write(&mut buffer)?;
-    /// let Ok(Progress::Done(header)) = parse(&buffer[..len], &Limits::default()) else { panic!() };
+    /// let parsed = parse(&buffer[..len], &Limits::default());
+    /// let Ok(Progress::Done(header)) = parsed else { panic!() };
     /// assert!(header.checksum_verified());
     ///
     /// // One that is wrong makes no header.

@@ -79,7 +79,8 @@ impl Outcome {
     /// use realpeer::Outcome;
     ///
     /// // A counter for each.
-    /// let counters: Vec<(&str, u64)> = Outcome::ALL.iter().map(|outcome| (outcome.name(), 0)).collect();
+    /// let counter = |outcome: &Outcome| (outcome.name(), 0);
+    /// let counters: Vec<(&str, u64)> = Outcome::ALL.iter().map(counter).collect();
     /// assert!(counters.contains(&("bad_checksum", 0)));
     /// ```
     pub const ALL: &'static [Outcome] = &[

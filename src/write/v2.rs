@@ -82,7 +82,8 @@ impl<'a> Outgoing<'a> {
     /// use realpeer::{Limits, Outgoing, Progress, parse};
     ///
     /// let mut buffer = [0; 64];
-    /// let len = Outgoing::proxy("192.0.2.1:1".parse()?, "[2001:db8::2]:2".parse()?).write(&mut buffer)?;
+    /// let (client, server) = ("192.0.2.1:1".parse()?, "[2001:db8::2]:2".parse()?);
+    /// let len = Outgoing::proxy(client, server).write(&mut buffer)?;
     /// let Progress::Done(header) = parse(&buffer[..len], &Limits::default())? else { panic!() };
     /// assert_eq!(header.source(), Some("[::ffff:192.0.2.1]:1".parse()?));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -147,7 +148,8 @@ impl<'a, T: Iterator<Item = Tlv<'a>> + Clone> Outgoing<'a, T> {
     /// let mut received = [0; 64];
     /// let id = Tlv { kind: types::UNIQUE_ID, value: b"8f1c" };
     /// let len = Outgoing::local().tlvs([id]).checksum(true).write(&mut received)?;
-    /// let Ok(Progress::Done(header)) = parse(&received[..len], &Limits::default()) else { panic!() };
+    /// let parsed = parse(&received[..len], &Limits::default());
+    /// let Ok(Progress::Done(header)) = parsed else { panic!() };
     ///
     /// // The same TLVs with other addresses, and a checksum that fits them.
     /// let (client, server) = ("192.0.2.1:1".parse().unwrap(), "192.0.2.2:2".parse().unwrap());
