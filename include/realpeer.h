@@ -928,7 +928,9 @@ typedef struct realpeer_receiver {
      */
     const struct realpeer_settings *settings;
     /**
-     * The library's: when the time is over.
+     * When the time is over, in milliseconds of CLOCK_MONOTONIC. Set by the
+     * first call that has to wait; whoever counts from an earlier time sets it
+     * before.
      */
     uint64_t deadline;
     /**
@@ -959,8 +961,8 @@ typedef struct realpeer_receiver {
      */
     int32_t policy;
     /**
-     * Milliseconds for the whole header, counted from the first call; 0 for
-     * REALPEER_DEFAULT_TIMEOUT, negative for no end.
+     * Milliseconds for the whole header, if `deadline` is not set; 0 for
+     * REALPEER_DEFAULT_TIMEOUT, negative for no end, whatever `deadline` says.
      */
     int32_t timeout_ms;
     /**

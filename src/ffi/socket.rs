@@ -45,7 +45,8 @@ pub struct realpeer_receiver {
     pub rules: *const Rule,
     /// NULL for the defaults.
     pub settings: *const realpeer_settings,
-    /// The library's: when the time is over.
+    /// When the time is over, in milliseconds of CLOCK_MONOTONIC. Set by the first
+    /// call that has to wait; whoever counts from an earlier time sets it before.
     pub deadline: u64,
     /// Bytes of `buffer`, REALPEER_V1_MAX at least.
     pub buffer_size: u32,
@@ -62,8 +63,8 @@ pub struct realpeer_receiver {
     pub fd: i32,
     /// REALPEER_POLICY_*. What the rules said is written to here.
     pub policy: i32,
-    /// Milliseconds for the whole header, counted from the first call; 0 for
-    /// REALPEER_DEFAULT_TIMEOUT, negative for no end.
+    /// Milliseconds for the whole header, if `deadline` is not set; 0 for
+    /// REALPEER_DEFAULT_TIMEOUT, negative for no end, whatever `deadline` says.
     pub timeout_ms: i32,
     /// The library's: bytes that have to be there before the socket is readable, 0
     /// where that was left as it was.
@@ -398,7 +399,7 @@ fn poll(fds: &mut [pollfd], timeout: c_int) -> Result<(), Error> {
     if result < 0 && errno() != libc::EINTR { Err(Error::Socket) } else { Ok(()) }
 }
 
-/// Milliseconds that have passed since some time long ago; never 0.
+/// Milliseconds of the clock that nobody sets.
 fn now() -> Result<u64, Error> {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` may be written to.
@@ -407,7 +408,7 @@ fn now() -> Result<u64, Error> {
     }
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
     let part = u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000;
-    Ok(seconds.saturating_mul(1000).saturating_add(part).saturating_add(1))
+    Ok(seconds.saturating_mul(1000).saturating_add(part))
 }
 
 fn would_block(errno: c_int) -> bool {
