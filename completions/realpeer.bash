@@ -274,7 +274,7 @@ _realpeer() {
             return 0
             ;;
         realpeer__subcmd__decode)
-            opts="-f -F -j -h -V --file --format --json --max-header --versions --help --version"
+            opts="-f -F -u -j -h -V --file --format --datagram --json --max-header --versions --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

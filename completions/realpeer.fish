@@ -39,6 +39,7 @@ escaped\t'Text with escapes such as \\x0D, \\r or \\015'
 base64\t'Base64, of the usual alphabet or that for URLs'"
 complete -c realpeer -n "__fish_realpeer_using_subcommand decode" -l max-header -d 'Refuse version 2 headers of more bytes, as receivers do (4096 by default)' -r
 complete -c realpeer -n "__fish_realpeer_using_subcommand decode" -l versions -d 'Refuse headers of other versions' -r
+complete -c realpeer -n "__fish_realpeer_using_subcommand decode" -s u -l datagram -d 'The bytes are a UDP datagram, in which the address of a datagram counts'
 complete -c realpeer -n "__fish_realpeer_using_subcommand decode" -s j -l json -d 'Print JSON'
 complete -c realpeer -n "__fish_realpeer_using_subcommand decode" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c realpeer -n "__fish_realpeer_using_subcommand decode" -s V -l version -d 'Print version'

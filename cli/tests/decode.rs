@@ -303,6 +303,18 @@ fn from_everywhere() {
     call(&["decode", "-F", "sideways"]).is(2).complains("possible values");
 }
 
+/// In a datagram its own addresses count, on a stream those of a stream.
+#[test]
+fn datagrams() {
+    let over = |byte: &str| format!("0d0a0d0a000d0a515549540a21{byte}000cc0000201c6336407dc0401bb");
+    call(&["decode", &over("12")]).is(0).says("no_address:");
+    call(&["decode", &over("11")]).is(0).says("proxy:");
+    call(&["decode", "--datagram", &over("12")]).is(0).says("proxy:");
+    call(&["decode", "--datagram", &over("11")]).is(0).says("no_address:");
+    call(&["decode", "--datagram", &over("12")[..40]]).is(1).says("refused, truncated:");
+    call(&["decode", "--datagram"]).is(1).says("refused, no_header:");
+}
+
 /// Text of which it has to be found out what it is.
 #[test]
 fn no_text_makes_it_panic() {

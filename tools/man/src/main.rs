@@ -79,7 +79,7 @@ fn settle(root: &Path, files: &Files, check: bool) -> io::Result<()> {
     }
     let names: Vec<_> = stale.iter().map(|name| name.display().to_string()).collect();
     Err(io::Error::other(format!(
-        "{} not what the command says of itself: run `make man` and commit man/ and completions/",
+        "not what the command says of itself: {}; run `make man` and commit man/ and completions/",
         names.join(", ")
     )))
 }
