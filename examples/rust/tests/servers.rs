@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 
 use realpeer_e2e::{
-    Authority, Client, Curl, HaProxy, Program, TlsClient, V2, h2_bodies, h2_requests, v1,
+    Authority, Client, Curl, Ending, HaProxy, Program, TlsClient, V2, h2_bodies, h2_requests, v1,
 };
 
 const VISITOR: &str = "127.0.0.9";
@@ -292,6 +292,24 @@ fn many_that_wait_do_not_keep_the_others_waiting() {
         client.send(v1(&visitor, "198.51.100.1:443")).write_all(REQUEST.as_bytes()).expect("sent");
         assert_eq!(who(&client.response().text(), "visitor"), visitor);
     }
+}
+
+/// README.md prints it as it is.
+#[test]
+fn the_shortest_server() {
+    let readme = include_str!("../../../README.md");
+    let (_, rest) = readme.split_once("```rust,no_run\n").expect("a program in README.md");
+    assert_eq!(rest.split_once("```").expect("its end").0, include_str!("../src/bin/server.rs"));
+
+    let server = Program::new("server").start(env!("CARGO_BIN_EXE_server"), [BALANCER]);
+    for words in ["send-proxy", "send-proxy-v2"] {
+        let (_haproxy, port) = haproxy("", &server, words);
+        let mut client = Client::from(VISITOR, port);
+        let line = format!("You are {}.\n", client.local());
+        assert_eq!(client.ending(), Ending::Answered(line.into_bytes()));
+    }
+    Client::from(VISITOR, server.port()).must_be_closed();
+    server.says("this source is not allowed to connect here");
 }
 
 #[test]
