@@ -12,8 +12,9 @@
 
 use core::ffi::c_int;
 
-use libc::{c_short, nfds_t, pollfd, sockaddr, sockaddr_storage, socklen_t};
+use libc::{c_short, pollfd, sockaddr, sockaddr_storage, socklen_t};
 
+use super::system::{ENDED, errno, is_broken, low_water, now, poll, recv, would_block};
 use super::{
     Error, Out, REALPEER_POLICY_NONE, bytes, bytes_mut, realpeer_address_to_sockaddr,
     realpeer_decision, realpeer_settings,
@@ -359,93 +360,6 @@ enum Looked {
     Progress,
     /// So many bytes, which may be the application's and were left.
     Undecided(usize),
-}
-
-/// What poll() says where no more bytes come.
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-const ENDED: c_short = libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR;
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-const ENDED: c_short = libc::POLLHUP | libc::POLLERR;
-
-fn low_water(fd: c_int, bytes: c_int) -> bool {
-    let size = socklen_t::try_from(size_of_val(&bytes)).unwrap_or(0);
-    // SAFETY: the option is an int, of which the address and size are given.
-    let result = unsafe {
-        let bytes = (&raw const bytes).cast();
-        libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT, bytes, size)
-    };
-    result == 0
-}
-
-/// Reads what is there, and does not wait.
-fn recv(fd: c_int, to: &mut [u8], flags: c_int) -> Result<usize, c_int> {
-    loop {
-        let flags = flags | libc::MSG_DONTWAIT;
-        // SAFETY: `to` may be written to in its whole length.
-        let n = unsafe { libc::recv(fd, to.as_mut_ptr().cast(), to.len(), flags) };
-        match usize::try_from(n) {
-            Ok(n) => return Ok(n),
-            Err(_) if errno() == libc::EINTR => {}
-            Err(_) => return Err(errno()),
-        }
-    }
-}
-
-/// A signal ends the wait early, which does no harm.
-fn poll(fds: &mut [pollfd], timeout: c_int) -> Result<(), Error> {
-    let Ok(count) = nfds_t::try_from(fds.len()) else { return Err(Error::Socket) };
-    // SAFETY: `fds` may be written to in its whole length.
-    let result = unsafe { libc::poll(fds.as_mut_ptr(), count, timeout) };
-    if result < 0 && errno() != libc::EINTR { Err(Error::Socket) } else { Ok(()) }
-}
-
-/// Milliseconds of the clock that nobody sets.
-fn now() -> Result<u64, Error> {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` may be written to.
-    if unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) } != 0 {
-        return Err(Error::Socket);
-    }
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    let part = u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000;
-    Ok(seconds.saturating_mul(1000).saturating_add(part))
-}
-
-fn would_block(errno: c_int) -> bool {
-    errno == libc::EAGAIN || errno == libc::EWOULDBLOCK
-}
-
-/// Whether this says that the connection is no more.
-fn is_broken(errno: c_int) -> bool {
-    matches!(
-        errno,
-        libc::ECONNRESET
-            | libc::ECONNABORTED
-            | libc::ENOTCONN
-            | libc::EPIPE
-            | libc::ETIMEDOUT
-            | libc::EHOSTUNREACH
-            | libc::ENETUNREACH
-            | libc::EHOSTDOWN
-            | libc::ENETDOWN
-    )
-}
-
-fn errno() -> c_int {
-    #[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
-    use libc::__errno as location;
-    #[cfg(not(any(
-        target_os = "android",
-        target_os = "netbsd",
-        target_os = "openbsd",
-        target_os = "freebsd",
-        target_vendor = "apple"
-    )))]
-    use libc::__errno_location as location;
-    #[cfg(any(target_os = "freebsd", target_vendor = "apple"))]
-    use libc::__error as location;
-    // SAFETY: the C library gives the address of this thread's own number.
-    unsafe { *location() }
 }
 
 /// The real peer of a connection: the client that the decision names, or whoever
