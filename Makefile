@@ -167,6 +167,13 @@ check-fresh:
 	@tools/setup fresh
 	@tools/fresh-chroot
 
+## check-msrv    the library with the oldest Rust that is promised, which is
+##               Debian 13's (as root)
+.PHONY: check-msrv
+check-msrv:
+	@tools/setup fresh
+	@CARGO="$(CARGO)" tools/msrv
+
 ## clean         removes build/ and target/
 .PHONY: clean
 clean:
