@@ -7,7 +7,7 @@ use crate::address::{Transport, canonical};
 use crate::header::{Header, Progress};
 use crate::outcome::Outcome;
 use crate::parse::{Limits, Signature, parse, signature};
-use crate::rules::Policy;
+use crate::policy::Policy;
 
 /// What happens to a valid header that names no TCP address.
 ///

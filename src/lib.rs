@@ -152,6 +152,7 @@ mod decide;
 mod header;
 mod outcome;
 mod parse;
+mod policy;
 mod receiver;
 mod rules;
 mod scan;
@@ -173,8 +174,9 @@ pub use decide::{Action, Decision, Event, NoAddress, Settings, decide, decide_da
 pub use header::{Command, Header, Progress, UnixPath, V1_MAX, Version};
 pub use outcome::Outcome;
 pub use parse::{Limits, MAX_HEADER, MIN_HEADER, Versions, parse};
+pub use policy::Policy;
 pub use receiver::Receiver;
-pub use rules::{Duplicate, Peer, Policy, Rule, RuleError, Rules};
+pub use rules::{Duplicate, Peer, Rule, RuleError, Rules};
 pub use text::{escape, hex};
 pub use tlv::{Ssl, Tlv, Tlvs, types};
 pub use tlv_field::TlvField;

@@ -3,7 +3,7 @@
 
 use crate::decide::{Action, Decision, Event, Settings, decide};
 use crate::outcome::Outcome;
-use crate::rules::Policy;
+use crate::policy::Policy;
 
 /// Collects the first bytes of one connection in a buffer of the caller, until
 /// there is a decision. It does not read: any stream will do, blocking or not.

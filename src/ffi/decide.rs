@@ -4,7 +4,7 @@ use super::{
     Error, Out, REALPEER_POLICY_NONE, bytes, realpeer_address, realpeer_header, realpeer_settings,
 };
 use crate::decide::{Decision, Event, decide, decide_datagram};
-use crate::rules::Policy;
+use crate::policy::Policy;
 
 /// What to do with a connection, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

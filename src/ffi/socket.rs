@@ -21,8 +21,9 @@ use super::{
 };
 use crate::decide::Action;
 use crate::header::V1_MAX;
+use crate::policy::Policy;
 use crate::receiver::Receiver;
-use crate::rules::{Policy, Rule, Rules};
+use crate::rules::{Rule, Rules};
 
 /// Milliseconds for the whole header where nothing is set.
 pub const REALPEER_DEFAULT_TIMEOUT: i32 = 5000;
