@@ -31,9 +31,6 @@ _realpeer() {
             realpeer,send)
                 cmd="realpeer__subcmd__send"
                 ;;
-            realpeer__subcmd__check,apache)
-                cmd="realpeer__subcmd__check__subcmd__apache"
-                ;;
             realpeer__subcmd__check,help)
                 cmd="realpeer__subcmd__check__subcmd__help"
                 ;;
@@ -42,9 +39,6 @@ _realpeer() {
                 ;;
             realpeer__subcmd__check,policy)
                 cmd="realpeer__subcmd__check__subcmd__policy"
-                ;;
-            realpeer__subcmd__check__subcmd__help,apache)
-                cmd="realpeer__subcmd__check__subcmd__help__subcmd__apache"
                 ;;
             realpeer__subcmd__check__subcmd__help,help)
                 cmd="realpeer__subcmd__check__subcmd__help__subcmd__help"
@@ -69,9 +63,6 @@ _realpeer() {
                 ;;
             realpeer__subcmd__help,send)
                 cmd="realpeer__subcmd__help__subcmd__send"
-                ;;
-            realpeer__subcmd__help__subcmd__check,apache)
-                cmd="realpeer__subcmd__help__subcmd__check__subcmd__apache"
                 ;;
             realpeer__subcmd__help__subcmd__check,nginx)
                 cmd="realpeer__subcmd__help__subcmd__check__subcmd__nginx"
@@ -100,7 +91,7 @@ _realpeer() {
             return 0
             ;;
         realpeer__subcmd__check)
-            opts="-h -V --help --version policy nginx apache help"
+            opts="-h -V --help --version policy nginx help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -113,53 +104,9 @@ _realpeer() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        realpeer__subcmd__check__subcmd__apache)
-            opts="-c -l -h -V --config --listener --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -c)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --listener)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -l)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         realpeer__subcmd__check__subcmd__help)
-            opts="policy nginx apache help"
+            opts="policy nginx help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        realpeer__subcmd__check__subcmd__help__subcmd__apache)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -380,22 +327,8 @@ _realpeer() {
             return 0
             ;;
         realpeer__subcmd__help__subcmd__check)
-            opts="policy nginx apache"
+            opts="policy nginx"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        realpeer__subcmd__help__subcmd__check__subcmd__apache)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

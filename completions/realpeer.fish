@@ -70,12 +70,11 @@ complete -c realpeer -n "__fish_realpeer_using_subcommand send" -l udp -d 'Say t
 complete -c realpeer -n "__fish_realpeer_using_subcommand send" -s c -l crc32c -d 'Add a CRC32c'
 complete -c realpeer -n "__fish_realpeer_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c realpeer -n "__fish_realpeer_using_subcommand send" -s V -l version -d 'Print version'
-complete -c realpeer -n "__fish_realpeer_using_subcommand check; and not __fish_seen_subcommand_from policy nginx apache help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c realpeer -n "__fish_realpeer_using_subcommand check; and not __fish_seen_subcommand_from policy nginx apache help" -s V -l version -d 'Print version'
-complete -c realpeer -n "__fish_realpeer_using_subcommand check; and not __fish_seen_subcommand_from policy nginx apache help" -f -a "policy" -d 'By rules that are given'
-complete -c realpeer -n "__fish_realpeer_using_subcommand check; and not __fish_seen_subcommand_from policy nginx apache help" -f -a "nginx" -d 'By the configuration of nginx'
-complete -c realpeer -n "__fish_realpeer_using_subcommand check; and not __fish_seen_subcommand_from policy nginx apache help" -f -a "apache" -d 'By the configuration of Apache httpd'
-complete -c realpeer -n "__fish_realpeer_using_subcommand check; and not __fish_seen_subcommand_from policy nginx apache help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c realpeer -n "__fish_realpeer_using_subcommand check; and not __fish_seen_subcommand_from policy nginx help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c realpeer -n "__fish_realpeer_using_subcommand check; and not __fish_seen_subcommand_from policy nginx help" -s V -l version -d 'Print version'
+complete -c realpeer -n "__fish_realpeer_using_subcommand check; and not __fish_seen_subcommand_from policy nginx help" -f -a "policy" -d 'By rules that are given'
+complete -c realpeer -n "__fish_realpeer_using_subcommand check; and not __fish_seen_subcommand_from policy nginx help" -f -a "nginx" -d 'By the configuration of nginx'
+complete -c realpeer -n "__fish_realpeer_using_subcommand check; and not __fish_seen_subcommand_from policy nginx help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from policy" -s r -l rules -d 'The rules, such as "require 192.0.2.0/24; direct all"' -r
 complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from policy" -s f -l file -d 'Read the rules from a file, - for the standard input' -r -F
 complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from policy" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -84,13 +83,8 @@ complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen
 complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from nginx" -s l -l listener -d 'Look only at listeners with this in their address, such as :443' -r
 complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from nginx" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from nginx" -s V -l version -d 'Print version'
-complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from apache" -s c -l config -d 'The configuration' -r -F
-complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from apache" -s l -l listener -d 'Look only at listeners with this in their address, such as :443' -r
-complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from apache" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from apache" -s V -l version -d 'Print version'
 complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from help" -f -a "policy" -d 'By rules that are given'
 complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from help" -f -a "nginx" -d 'By the configuration of nginx'
-complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from help" -f -a "apache" -d 'By the configuration of Apache httpd'
 complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c realpeer -n "__fish_realpeer_using_subcommand help; and not __fish_seen_subcommand_from decode encode send check help" -f -a "decode" -d 'Take a header apart and say what is wrong with it'
 complete -c realpeer -n "__fish_realpeer_using_subcommand help; and not __fish_seen_subcommand_from decode encode send check help" -f -a "encode" -d 'Write a header'
@@ -99,4 +93,3 @@ complete -c realpeer -n "__fish_realpeer_using_subcommand help; and not __fish_s
 complete -c realpeer -n "__fish_realpeer_using_subcommand help; and not __fish_seen_subcommand_from decode encode send check help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c realpeer -n "__fish_realpeer_using_subcommand help; and __fish_seen_subcommand_from check" -f -a "policy" -d 'By rules that are given'
 complete -c realpeer -n "__fish_realpeer_using_subcommand help; and __fish_seen_subcommand_from check" -f -a "nginx" -d 'By the configuration of nginx'
-complete -c realpeer -n "__fish_realpeer_using_subcommand help; and __fish_seen_subcommand_from check" -f -a "apache" -d 'By the configuration of Apache httpd'

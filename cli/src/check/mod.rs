@@ -8,8 +8,6 @@ use realpeer::{Peer, Policy};
 use crate::Verdict;
 use crate::error::Error;
 
-pub mod apache;
-mod listeners;
 pub mod nginx;
 pub mod policy;
 mod rules;
@@ -34,7 +32,6 @@ pub struct Args {
 pub enum Rules {
     Policy(policy::Args),
     Nginx(nginx::Args),
-    Apache(apache::Args),
 }
 
 /// Answers `args`.
@@ -45,7 +42,6 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Verdict, Error> {
     match &args.rules {
         Rules::Policy(args) => policy::run(args, out),
         Rules::Nginx(args) => nginx::run(args, out),
-        Rules::Apache(args) => apache::run(args, out),
     }
 }
 
@@ -87,13 +83,18 @@ fn meaning(policy: Policy) -> &'static str {
 /// A line for each source: its policy, what that means, and the rule.
 fn answer(
     rules: &rules::RuleList,
-    sources: &[&Source],
+    sources: &[Source],
+    can_connect: impl Fn(Peer) -> bool,
     indent: &str,
     out: &mut dyn Write,
 ) -> Result<Verdict, Error> {
     let mut verdict = Verdict::Fine;
     let width = sources.iter().map(|source| source.text.len()).max().unwrap_or(0);
     for source in sources {
+        if !can_connect(source.peer) {
+            writeln!(out, "{indent}{:<width$}  {:<8}  cannot connect here", source.text, "-")?;
+            continue;
+        }
         let origin = rules.find(source.peer);
         if origin.is_none_or(|origin| origin.policy == Policy::Refuse) {
             verdict = Verdict::Refused;

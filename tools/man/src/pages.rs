@@ -61,13 +61,6 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             "realpeer check nginx --config /etc/nginx/nginx.conf 10.0.1.7",
         )],
     ),
-    (
-        "realpeer-check-apache",
-        &[(
-            "The rules of each address:",
-            "realpeer check apache --config /etc/apache2/apache2.conf",
-        )],
-    ),
 ];
 
 /// File names and pages.

@@ -7,7 +7,12 @@ use super::Source;
 use crate::Verdict;
 use crate::error::Error;
 
+mod address;
+mod include;
+mod level;
+mod listeners;
 mod model;
+mod settings;
 mod syntax;
 
 /// By the configuration of nginx
@@ -16,8 +21,8 @@ mod syntax;
 /// listener which policy the source gets there, and which rule says so. Without a
 /// source, says which rules each listener has.
 ///
-/// It knows the directives of realpeer and the listeners. Whether nginx takes the
-/// rest of the configuration, nginx -t says.
+/// It knows the directives of realpeer and the listeners, and looks up no names.
+/// Whether nginx takes the rest of the configuration, nginx -t says.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The configuration
@@ -40,5 +45,5 @@ pub struct Args {
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<Verdict, Error> {
     let directives = syntax::read(&args.config).map_err(Error::new)?;
     let configuration = model::read(&directives).map_err(Error::new)?;
-    configuration.say(&model::WORDS, args.listener.as_deref(), &args.sources, out)
+    configuration.say(args.listener.as_deref(), &args.sources, out)
 }
