@@ -902,7 +902,8 @@ typedef struct realpeer_decision {
      */
     struct realpeer_address server;
     /**
-     * The header, where a valid one came (`version` is not 0).
+     * The header, where a valid one came (`version` is not 0). Of one that is
+     * thrown away only the version is here: nothing that it says may count.
      */
     struct realpeer_header header;
 } realpeer_decision;

@@ -4,7 +4,7 @@
 use core::net::SocketAddr;
 
 use crate::address::{Transport, canonical};
-use crate::header::{Header, Progress};
+use crate::header::{Header, Progress, Version};
 use crate::outcome::Outcome;
 use crate::parse::{Limits, Signature, parse, signature};
 use crate::policy::Policy;
@@ -136,8 +136,10 @@ pub struct Decision<'a> {
     /// [`Progress::More`].
     pub need: usize,
     /// The header, where a valid one came; also one that is refused for naming no
-    /// address, or thrown away.
+    /// address. One that is thrown away is not here: nothing that it says may count.
     pub header: Option<Header<'a>>,
+    /// The version of the header where a valid one came, even if it is thrown away.
+    pub version: Option<Version>,
     /// The address that replaces the peer's, in [canonical](canonical) form.
     pub client: Option<SocketAddr>,
     /// The address the client connected to, in canonical form; for information.
@@ -146,11 +148,25 @@ pub struct Decision<'a> {
 
 impl<'a> Decision<'a> {
     fn new(action: Action, outcome: Outcome) -> Self {
-        Decision { action, outcome, consumed: 0, need: 0, header: None, client: None, server: None }
+        Decision {
+            action,
+            outcome,
+            consumed: 0,
+            need: 0,
+            header: None,
+            version: None,
+            client: None,
+            server: None,
+        }
     }
 
     fn of_header(action: Action, outcome: Outcome, header: Header<'a>) -> Self {
-        Decision { consumed: header.len(), header: Some(header), ..Decision::new(action, outcome) }
+        Decision {
+            consumed: header.len(),
+            header: Some(header),
+            version: Some(header.version()),
+            ..Decision::new(action, outcome)
+        }
     }
 }
 
@@ -257,7 +273,9 @@ pub fn decide_datagram<'a>(
 
 fn whole<'a>(policy: Policy, settings: &Settings, header: Header<'a>) -> Decision<'a> {
     if policy == Policy::Strip {
-        return Decision::of_header(Action::Pass, Outcome::Stripped, header);
+        // Its sender may be anybody, and callers ask for TLVs wherever there are some.
+        let stripped = Decision::of_header(Action::Pass, Outcome::Stripped, header);
+        return Decision { header: None, ..stripped };
     }
     accept(settings, header, header.outcome())
 }
