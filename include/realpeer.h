@@ -21,8 +21,9 @@
  * - Every pointer may be NULL: the call is refused, or the argument is
  *   optional and says so. NULL with length 0 is an empty buffer. Any other
  *   pointer has to be valid for the size given with it.
- * - Nothing is written unless the call succeeds. Texts are written whole or
- *   not at all, and their length is returned either way.
+ * - Nothing is written unless the call succeeds, but for what belongs to a
+ *   realpeer_receiver. Texts are written whole or not at all, and their length
+ *   is returned either way.
  * - The library takes no memory, keeps no state, starts no threads. System
  *   calls are made by realpeer_receive, realpeer_receive_nowait,
  *   realpeer_getpeername and realpeer_getsockname, and by no other function.
@@ -948,8 +949,9 @@ typedef struct realpeer_receiver {
     uint32_t settings_size;
     /**
      * The library's: bytes of the header that are off the socket, and in
-     * `buffer`. While this is 0 nothing in `buffer` is needed for the next
-     * call: all waiting connections may share one.
+     * `buffer`. Set it to 0 for each connection, or the last one's header is
+     * taken for its own. While this is 0 nothing in `buffer` is needed for the
+     * next call: all waiting connections may share one.
      */
     uint32_t have;
     /**
@@ -1341,6 +1343,17 @@ int32_t realpeer_decide_datagram(int32_t policy,
  * The header, with its TLVs, is at the beginning of `buffer` afterwards. Where
  * the peer breaks the connection, it is as if it had closed it.
  *
+ * If SO_RCVLOWAT is more than 1 here, set it afterwards: with it the system
+ * says that there is nothing as long as there is less, and the header may seem
+ * to be late. Where bytes have to be left on the socket for a while, it is 1
+ * afterwards.
+ *
+ * What has messages (SOCK_SEQPACKET) will do only where the header is one of
+ * its own: the system takes off whole messages. Where one goes on behind the
+ * header, that is lost, and the result is REALPEER_ERROR_INVALID_ARGUMENT.
+ *
+ * `receiver` and `buffer` are written to whatever the result is.
+ *
  * @param receiver as described there
  * @param receiver_size sizeof(realpeer_receiver)
  * @param out filled in unless an argument is invalid or a system call failed
@@ -1363,7 +1376,9 @@ int32_t realpeer_receive(struct realpeer_receiver *receiver,
  * Where the policy is REALPEER_POLICY_OPTIONAL or REALPEER_POLICY_STRIP, wait
  * for edges (EPOLLET): bytes that may turn out to be the application's stay on
  * the socket, and so it stays readable. For TCP this function prevents that,
- * with SO_RCVLOWAT, which is 1 again afterwards.
+ * with SO_RCVLOWAT, which is 1 again afterwards. Bytes that can be the
+ * beginning of a header, and have an urgent one (MSG_OOB) behind them, are
+ * taken for none.
  *
  * @return as realpeer_receive, or REALPEER_ACTION_MORE
  */

@@ -109,6 +109,8 @@ fn headers() {
     assert_eq!(written(|header| header.source.family = 4), INVALID);
     assert_eq!(written(|header| header.destination.family = 255), INVALID);
     assert_eq!(written(|header| header.reserved = [0, 0, 1]), INVALID);
+    assert_eq!(written(|header| header.source.reserved = 1), INVALID);
+    assert_eq!(written(|header| header.destination.reserved = 1), INVALID);
     // What cannot be said.
     assert_eq!(written(|header| header.command = 0), BAD_ADDRESS);
     assert_eq!(written(|header| header.transport = 0), BAD_ADDRESS);
@@ -142,6 +144,7 @@ fn tlvs() {
         (vec![], 28),
         (vec![tlv(null(), 0)], 31),
         (vec![tlv(value.as_ptr(), 0), tlv(value.as_ptr(), 9)], 43),
+        (vec![realpeer_tlv { reserved: [0, 0, 1], ..tlv(null(), 0) }], INVALID),
         (vec![tlv(null(), 1)], INVALID),
         (vec![tlv(value.as_ptr(), 9), tlv(null(), 1)], INVALID),
         (vec![tlv(value.as_ptr(), 65_536)], Error::TooMuch as i32),

@@ -147,6 +147,21 @@ fn names_with_wrong_arguments() {
     }
 }
 
+/// The system would cut the address.
+#[test]
+fn names_of_the_socket_itself_are_whole_or_not_there() {
+    let pair = Pair::tcp();
+    for ask in [realpeer_getpeername, realpeer_getsockname] {
+        for (size, wanted) in [(0, INVALID), (15, INVALID), (16, 0), (128, 0)] {
+            let mut room = Room::new();
+            let mut len = size;
+            assert_eq!(unsafe { ask(pair.fd(), null(), 0, room.of(), &mut len) }, wanted);
+            assert_eq!(len, if wanted == 0 { 16 } else { size });
+            assert!(room.is_untouched_from(if wanted == 0 { 16 } else { 0 }));
+        }
+    }
+}
+
 // ---- arguments
 
 #[test]

@@ -11,12 +11,12 @@
 mod common;
 
 use std::mem::zeroed;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use common::call::rule;
+use common::call::{INVALID, rule};
 use common::socket::*;
 use libc::c_int;
 use realpeer::Policy;
@@ -203,4 +203,57 @@ fn no_socket() {
     taker.receiver.rule_count = 1;
     assert_eq!(taker.call(realpeer_receive), SOCKET);
     assert_eq!(errno(), Some(libc::EBADF));
+}
+
+/// An urgent byte hides what is behind it: an event loop would be told of the bytes
+/// in front of it for ever, and none would ever be added.
+#[test]
+fn an_urgent_byte_behind_undecided_ones() {
+    for policy in [OPTIONAL, STRIP] {
+        for waits in [false, true] {
+            let pair = Pair::tcp();
+            pair.send(b"PRO");
+            let theirs = pair.theirs.as_ref().expect("open").as_raw_fd();
+            let sent = unsafe { libc::send(theirs, b"!".as_ptr().cast(), 1, libc::MSG_OOB) };
+            assert_eq!(sent, 1);
+            let mut urgent = libc::pollfd { fd: pair.fd(), events: libc::POLLPRI, revents: 0 };
+            assert_eq!(unsafe { libc::poll(&mut urgent, 1, 60_000) }, 1);
+            pair.write(b"XY TCP4");
+            let mut taker = Taker::new(pair.fd(), policy);
+            taker.receiver.timeout_ms = -1;
+            assert_eq!(if waits { taker.wait() } else { taker.nowait() }, "absent");
+            assert_eq!((pair.low_water(), taker.receiver.have), (1, 0));
+            assert_eq!(pair.rest(), b"PROXY TCP4");
+        }
+    }
+}
+
+/// Whole messages are taken off such sockets.
+#[test]
+fn sockets_with_messages() {
+    let pair = || {
+        let mut fds = [0; 2];
+        let kind = libc::SOCK_SEQPACKET;
+        assert_eq!(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) }, 0);
+        let [ours, theirs] = fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+        Pair { ours, theirs: Some(theirs), what: "messages" }
+    };
+    for policy in [REQUIRE, OPTIONAL, STRIP] {
+        for header in [V1.to_vec(), v2()] {
+            let alone = pair();
+            alone.write(&header);
+            alone.write(REQUEST);
+            let mut taker = Taker::new(alone.fd(), policy);
+            assert_eq!(taker.wait(), if policy == STRIP { "stripped" } else { "proxy" });
+            let mut rest = [0; 99];
+            let (to, size) = (rest.as_mut_ptr().cast(), rest.len());
+            let n = unsafe { libc::recv(alone.fd(), to, size, libc::MSG_DONTWAIT) };
+            assert_eq!(&rest[..n as usize], REQUEST);
+
+            let both = pair();
+            both.write(&[&header[..], REQUEST].concat());
+            let mut taker = Taker::new(both.fd(), policy);
+            assert_eq!(taker.call(realpeer_receive), INVALID);
+        }
+    }
 }

@@ -14,7 +14,7 @@ use core::ffi::c_int;
 
 use libc::{c_short, pollfd, sockaddr, sockaddr_storage, socklen_t};
 
-use super::system::{ENDED, errno, is_broken, low_water, now, poll, recv, would_block};
+use super::system::{ENDED, errno, is_broken, low_water, now, peek, poll, take, would_block};
 use super::{
     Error, Out, REALPEER_POLICY_NONE, bytes, bytes_mut, realpeer_address_to_sockaddr,
     realpeer_decision, realpeer_settings,
@@ -57,6 +57,7 @@ pub struct realpeer_receiver {
     /// sizeof(realpeer_settings)
     pub settings_size: u32,
     /// The library's: bytes of the header that are off the socket, and in `buffer`.
+    /// Set it to 0 for each connection, or the last one's header is taken for its own.
     /// While this is 0 nothing in `buffer` is needed for the next call: all waiting
     /// connections may share one.
     pub have: u32,
@@ -81,6 +82,16 @@ pub struct realpeer_receiver {
 ///
 /// The header, with its TLVs, is at the beginning of `buffer` afterwards. Where the
 /// peer breaks the connection, it is as if it had closed it.
+///
+/// If SO_RCVLOWAT is more than 1 here, set it afterwards: with it the system says
+/// that there is nothing as long as there is less, and the header may seem to be
+/// late. Where bytes have to be left on the socket for a while, it is 1 afterwards.
+///
+/// What has messages (SOCK_SEQPACKET) will do only where the header is one of its
+/// own: the system takes off whole messages. Where one goes on behind the header,
+/// that is lost, and the result is REALPEER_ERROR_INVALID_ARGUMENT.
+///
+/// `receiver` and `buffer` are written to whatever the result is.
 ///
 /// @param receiver as described there
 /// @param receiver_size sizeof(realpeer_receiver)
@@ -111,7 +122,8 @@ pub unsafe extern "C" fn realpeer_receive(
 /// Where the policy is REALPEER_POLICY_OPTIONAL or REALPEER_POLICY_STRIP, wait for
 /// edges (EPOLLET): bytes that may turn out to be the application's stay on the
 /// socket, and so it stays readable. For TCP this function prevents that, with
-/// SO_RCVLOWAT, which is 1 again afterwards.
+/// SO_RCVLOWAT, which is 1 again afterwards. Bytes that can be the beginning of a
+/// header, and have an urgent one (MSG_OOB) behind them, are taken for none.
 ///
 /// @return as realpeer_receive, or REALPEER_ACTION_MORE
 ///
@@ -206,7 +218,7 @@ unsafe fn take_header(to: &mut realpeer_receiver, wait: bool) -> Result<realpeer
     if gone {
         receiver.closed();
     }
-    let mut socket = Socket { to, unchanged: 0, ended: false };
+    let mut socket = Socket { to, unchanged: 0, ended: false, urgent: false };
     let action = socket.fill(&mut receiver, wait);
     if action? != Action::More {
         socket.restore_low_water();
@@ -236,6 +248,8 @@ struct Socket<'a> {
     unchanged: usize,
     /// Whether nothing can come behind the bytes that are there.
     ended: bool,
+    /// Whether a byte that was sent as urgent is there, behind which nobody can look.
+    urgent: bool,
 }
 
 impl Socket<'_> {
@@ -257,11 +271,13 @@ impl Socket<'_> {
             let left = if wait { left } else { 0 };
             match looked {
                 Looked::Undecided(n) if self.ended && n == self.unchanged => receiver.closed(),
+                // What is in front of it is all that will be seen.
+                Looked::Undecided(n) if self.urgent && n == self.unchanged => receiver.timed_out(),
                 Looked::Undecided(n) => self.wait_behind(n, left)?,
-                _ if wait => drop(self.wait(left)?),
+                _ if wait => drop(self.wait(left, 0)?),
                 _ => {}
             }
-            if !wait && !self.ended {
+            if !wait && !self.ended && !self.urgent {
                 return Ok(Action::More);
             }
         }
@@ -271,31 +287,28 @@ impl Socket<'_> {
     fn look(&mut self, receiver: &mut Receiver<'_>, window: usize) -> Result<Looked, Error> {
         let room = receiver.room();
         let window = window.min(room.len());
-        let n = match recv(self.to.fd, room.get_mut(..window).unwrap_or(&mut []), libc::MSG_PEEK) {
+        let n = match peek(self.to.fd, room.get_mut(..window).unwrap_or(&mut [])) {
             Ok(n) => n,
             Err(errno) if would_block(errno) => return Ok(Looked::Nothing),
             Err(errno) if is_broken(errno) => 0,
             Err(_) => return Err(Error::Socket),
         };
         let at = usize::try_from(self.to.have).unwrap_or(0);
-        let take = receiver.peeked(n);
+        let wanted = receiver.peeked(n);
         // They are there, and have been seen.
         let mut taken = 0;
-        while taken < take {
-            let to = receiver.taken_mut(at.saturating_add(taken));
-            match recv(self.to.fd, to, 0) {
-                Ok(n) if n > 0 => taken = taken.saturating_add(n),
-                _ => return Err(Error::Socket),
-            }
+        while taken < wanted {
+            let n = take(self.to.fd, receiver.taken_mut(at.saturating_add(taken)))?;
+            taken = taken.saturating_add(n);
         }
-        self.to.have = u32::try_from(at.saturating_add(take)).unwrap_or(u32::MAX);
-        if take > 0 {
+        self.to.have = u32::try_from(at.saturating_add(wanted)).unwrap_or(u32::MAX);
+        if wanted > 0 {
             // What was undecided is now decided: every byte counts again.
             self.restore_low_water();
         }
         // A window that is full may hide more, and so may a boundary of what was
         // sent, which ends what can be looked at once.
-        Ok(if take > 0 || n == window { Looked::Progress } else { Looked::Undecided(n) })
+        Ok(if wanted > 0 || n == window { Looked::Progress } else { Looked::Undecided(n) })
     }
 
     /// Waits for bytes behind `n` that cannot be taken off yet.
@@ -303,9 +316,10 @@ impl Socket<'_> {
         let nothing_new = n == self.unchanged;
         self.unchanged = n;
         self.set_low_water(n.saturating_add(1));
-        let events = self.wait(left)?;
+        let events = self.wait(left, libc::POLLPRI)?;
         // The end stands behind the bytes: they have to be looked at again.
         self.ended = events & ENDED != 0;
+        self.urgent = events & libc::POLLPRI != 0;
         if nothing_new && left != 0 && events != 0 && !self.ended {
             // Linux calls a Unix socket readable whatever SO_RCVLOWAT says.
             poll(&mut [], if left < 0 { NAP } else { left.min(NAP) })?;
@@ -313,8 +327,9 @@ impl Socket<'_> {
         Ok(())
     }
 
-    fn wait(&self, left: c_int) -> Result<c_short, Error> {
-        let mut one = [pollfd { fd: self.to.fd, events: libc::POLLIN | ENDED, revents: 0 }];
+    fn wait(&self, left: c_int, also: c_short) -> Result<c_short, Error> {
+        let events = libc::POLLIN | ENDED | also;
+        let mut one = [pollfd { fd: self.to.fd, events, revents: 0 }];
         poll(&mut one, left)?;
         let [pollfd { revents, .. }] = one;
         if revents & libc::POLLNVAL != 0 { Err(Error::Socket) } else { Ok(revents) }
@@ -439,6 +454,25 @@ unsafe fn name(
         // SAFETY: the caller's promises.
         return unsafe { realpeer_address_to_sockaddr(address, out, out_len) };
     }
-    // SAFETY: the caller's promises.
-    if unsafe { own(fd, out, out_len) } == 0 { 0 } else { Error::Socket as i32 }
+    // SAFETY: all zeroes are a valid value of this plain C struct.
+    let mut name: sockaddr_storage = unsafe { core::mem::zeroed() };
+    let mut len = socklen_t::try_from(size_of_val(&name)).unwrap_or(0);
+    let from = &raw mut name;
+    // SAFETY: `name` has room for `len` bytes.
+    if unsafe { own(fd, from.cast(), &raw mut len) } != 0 {
+        return Error::Socket as i32;
+    }
+    // SAFETY: not NULL and aligned; that it may be read is the caller's promise.
+    let room = unsafe { out_len.read() };
+    let Ok(count) = usize::try_from(len) else { return Error::Socket as i32 };
+    if room < len || count > size_of_val(&name) {
+        // The system would have cut it.
+        return Error::InvalidArgument as i32;
+    }
+    // SAFETY: `out` has room for `room` bytes, by the caller's promise.
+    unsafe {
+        from.cast::<u8>().copy_to_nonoverlapping(out.cast::<u8>(), count);
+        out_len.write(len);
+    }
+    0
 }

@@ -22,16 +22,40 @@ pub(super) fn low_water(fd: c_int, bytes: c_int) -> bool {
     result == 0
 }
 
-/// Reads what is there, and does not wait.
-pub(super) fn recv(fd: c_int, to: &mut [u8], flags: c_int) -> Result<usize, c_int> {
+/// Looks at what is there, and does not wait.
+pub(super) fn peek(fd: c_int, to: &mut [u8]) -> Result<usize, c_int> {
     loop {
-        let flags = flags | libc::MSG_DONTWAIT;
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
         // SAFETY: `to` may be written to in its whole length.
         let n = unsafe { libc::recv(fd, to.as_mut_ptr().cast(), to.len(), flags) };
         match usize::try_from(n) {
             Ok(n) => return Ok(n),
             Err(_) if errno() == libc::EINTR => {}
             Err(_) => return Err(errno()),
+        }
+    }
+}
+
+/// Takes off what has been seen to be there. Where the socket has messages, and one
+/// of them goes on behind `to`, the rest of it is lost, which is an error.
+pub(super) fn take(fd: c_int, to: &mut [u8]) -> Result<usize, Error> {
+    loop {
+        let mut part = libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: to.len() };
+        // SAFETY: all zeroes are a valid value of this plain C struct.
+        let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
+        message.msg_iov = &raw mut part;
+        message.msg_iovlen = 1;
+        // SAFETY: `to` may be written to in its whole length, and nothing else is
+        // asked for.
+        let n = unsafe { libc::recvmsg(fd, &raw mut message, libc::MSG_DONTWAIT) };
+        match usize::try_from(n) {
+            Ok(_) if message.msg_flags & libc::MSG_TRUNC != 0 => {
+                return Err(Error::InvalidArgument);
+            }
+            Ok(0) => return Err(Error::Socket),
+            Ok(n) => return Ok(n),
+            Err(_) if errno() == libc::EINTR => {}
+            Err(_) => return Err(Error::Socket),
         }
     }
 }
