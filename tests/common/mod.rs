@@ -4,6 +4,8 @@
 
 #[cfg(feature = "ffi")]
 pub mod call;
+#[cfg(feature = "ffi")]
+pub mod socket;
 
 use std::net::SocketAddr;
 
