@@ -28,6 +28,18 @@ CC       ?= cc
 CXX      ?= c++
 WARNINGS  = -Wall -Wextra -Wpedantic -Werror
 
+# Where `make install` puts things. GNU's lower-case names will do as well.
+prefix       = /usr/local
+PREFIX       = $(prefix)
+exec_prefix  = $(PREFIX)
+libdir       = $(exec_prefix)/lib
+LIBDIR       = $(libdir)
+includedir   = $(PREFIX)/include
+INCLUDEDIR   = $(includedir)
+PKGCONFIGDIR = $(LIBDIR)/pkgconfig
+CMAKEDIR     = $(LIBDIR)/cmake/realpeer
+DESTDIR      =
+
 .DEFAULT_GOAL = all
 
 ## all           the C library into build/lib/, and its header compiled (default)
@@ -45,6 +57,36 @@ lib: setup-build
 	@tools/install-changed $(RELEASE)/librealpeer.so $(LIB)/$(LIBRARY)
 	@ln -sfn $(LIBRARY) $(LIB)/$(SONAME)
 	@ln -sfn $(SONAME) $(LIB)/librealpeer.so
+	@touch $(BUILT)
+
+# For `make install`, which builds nothing that has been built: root may have no
+# Rust, and would leave files in target/ that their owner cannot replace.
+BUILT   = $(LIB)/built
+SOURCES = Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
+
+$(BUILT): $(SOURCES)
+	@if [ "$$(id -u)" -eq 0 ] && [ ! -O Cargo.toml ]; then \
+		echo "make: call make as the owner of this folder first" >&2; \
+		exit 1; \
+	fi
+	@$(MAKE) --no-print-directory lib
+
+# tools/install, told all that it wants to know.
+installing = @LIB='$(LIB)' LIBRARY='$(LIBRARY)' SONAME='$(SONAME)' \
+	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' \
+	INCLUDEDIR='$(INCLUDEDIR)' PKGCONFIGDIR='$(PKGCONFIGDIR)' \
+	CMAKEDIR='$(CMAKEDIR)' tools/install
+
+## install       the C library, its header, and files for pkg-config and CMake to
+##               PREFIX=/usr/local; LIBDIR=, INCLUDEDIR= and DESTDIR= count too
+.PHONY: install
+install: $(BUILT)
+	$(installing) install
+
+## uninstall     takes them away again; say the same folders
+.PHONY: uninstall
+uninstall:
+	$(installing) uninstall
 
 # As C99 and as C++11, with all warnings, and with nothing included before it.
 .PHONY: header-compiles
@@ -64,6 +106,23 @@ header: setup-build
 .PHONY: header-check
 header-check: setup-build header-compiles
 	@$(CARGO) run --quiet --locked -p realpeer-header -- --check
+
+## cli           the command realpeer, into build/bin/
+.PHONY: cli
+cli: setup-build
+	@MAKEFLAGS= $(CARGO) build --quiet --locked --release -p realpeer-cli
+	@mkdir -p build/bin
+	@tools/install-changed $(RELEASE)/realpeer build/bin/realpeer
+
+## man           writes man/ and completions/ anew from what the command says
+.PHONY: man
+man: setup-build
+	@$(CARGO) run --quiet --locked -p realpeer-man
+
+## man-check     says which of them are not what the command says
+.PHONY: man-check
+man-check: setup-build
+	@$(CARGO) run --quiet --locked -p realpeer-man -- --check
 
 ## nginx         the modules for Debian's nginx, or for NGINX_SRC=dir, into
 ##               build/nginx-VERSION/

@@ -23,14 +23,29 @@
  *   pointer has to be valid for the size given with it.
  * - Nothing is written unless the call succeeds. Texts are written whole or
  *   not at all, and their length is returned either way.
- * - The library takes no memory, keeps no state, starts no threads, makes no
- *   system calls. Any function may be called from any thread; what is passed
- *   as const may be in use by several calls at once, such as one array of
- *   rules by all connections.
+ * - The library takes no memory, keeps no state, starts no threads. System
+ *   calls are made by realpeer_receive, realpeer_receive_nowait,
+ *   realpeer_getpeername and realpeer_getsockname, and by no other function.
+ *   Any function may be called from any thread; what is passed as const may be
+ *   in use by several calls at once, such as one array of rules by all
+ *   connections.
  * - What points into a header points into the caller's buffer.
  *
- * It is called with the first bytes of a connection, again and again with
- * more of them until it has decided:
+ * A server that has a connected socket leaves it to realpeer_receive:
+ *
+ *     realpeer_decision d;
+ *     uint8_t buf[REALPEER_DEFAULT_MAX_HEADER];
+ *     realpeer_receiver r;
+ *     memset(&r, 0, sizeof(r));
+ *     r.fd = fd;
+ *     r.rules = rules;
+ *     r.rule_count = count;
+ *     r.buffer = buf;
+ *     r.buffer_size = sizeof(buf);
+ *     if (realpeer_receive(&r, sizeof(r), &d, sizeof(d)) < 0) close(fd);
+ *
+ * One that reads by itself calls realpeer_decide with the first bytes of a
+ * connection, again and again with more of them until it has decided:
  *
  *     realpeer_decision d;
  *     uint8_t buf[REALPEER_DEFAULT_MAX_HEADER];
@@ -196,9 +211,29 @@
 #define REALPEER_VERSION_2 2
 
 /**
+ * In the `client` field of the SSL TLV: the client came over TLS.
+ */
+#define REALPEER_CLIENT_SSL 1
+
+/**
+ * In the `client` field: it showed a certificate in this connection.
+ */
+#define REALPEER_CLIENT_CERT_CONN 2
+
+/**
+ * In the `client` field: it showed one in the session it resumed.
+ */
+#define REALPEER_CLIENT_CERT_SESS 4
+
+/**
  * For realpeer_decide: no rule matched the source, which is to be refused.
  */
 #define REALPEER_POLICY_NONE 0
+
+/**
+ * Milliseconds for the whole header where nothing is set.
+ */
+#define REALPEER_DEFAULT_TIMEOUT 5000
 
 /**
  * What is made of connections from a source.
@@ -263,8 +298,8 @@ enum realpeer_result
      */
     REALPEER_RESULT_LOCAL = 2,
     /**
-     * A valid header without an address that could replace a TCP peer:
-     * UNKNOWN, UNSPEC, UNIX, or a datagram's.
+     * A valid header without an address that could replace the peer: UNKNOWN,
+     * UNSPEC, UNIX, a datagram's in a stream, a stream's in a datagram.
      */
     REALPEER_RESULT_NO_ADDRESS = 3,
     /**
@@ -324,7 +359,8 @@ enum realpeer_result
      */
     REALPEER_RESULT_VERSION_DISALLOWED = -11,
     /**
-     * The peer closed the connection inside the header.
+     * The peer closed the connection inside the header, or the datagram ends
+     * there.
      */
     REALPEER_RESULT_TRUNCATED = -12,
     /**
@@ -381,6 +417,30 @@ enum realpeer_error
      * The header does not carry it.
      */
     REALPEER_ERROR_NOT_FOUND = -70,
+    /**
+     * The buffer is too small for the header.
+     */
+    REALPEER_ERROR_NO_ROOM = -71,
+    /**
+     * A header or a TLV cannot be that long.
+     */
+    REALPEER_ERROR_TOO_MUCH = -72,
+    /**
+     * Version 1 has no form for an IPv4 and an IPv6 address in one line.
+     */
+    REALPEER_ERROR_MIXED_FAMILIES = -73,
+    /**
+     * Addresses that a header cannot say.
+     */
+    REALPEER_ERROR_BAD_ADDRESS = -74,
+    /**
+     * The value of a TLV is not of the form that its type demands.
+     */
+    REALPEER_ERROR_INVALID_TLV = -75,
+    /**
+     * A system call failed, and errno says why.
+     */
+    REALPEER_ERROR_SOCKET = -76,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -571,7 +631,7 @@ typedef uint8_t realpeer_no_address;
 typedef struct realpeer_address {
     /**
      * REALPEER_FAMILY_INET, REALPEER_FAMILY_INET6, or REALPEER_FAMILY_UNSPEC:
-     * no address.
+     * no address. In what is to be written REALPEER_FAMILY_UNIX, too.
      */
     uint8_t family;
     /**
@@ -664,11 +724,12 @@ typedef struct realpeer_header {
 } realpeer_header;
 
 /**
- * One TLV. The value lies in the caller's buffer.
+ * One TLV. The value lies in the caller's buffer. This struct does not grow:
+ * arrays of it are passed.
  */
 typedef struct realpeer_tlv {
     /**
-     * The value; never NULL.
+     * The value; never NULL in what was read.
      */
     const uint8_t *value;
     /**
@@ -703,8 +764,7 @@ typedef struct realpeer_ssl {
      */
     uint32_t verify;
     /**
-     * The bits of the `client` field: 1 TLS, 2 certificate in this connection,
-     * 4 certificate in the session.
+     * The bits of the `client` field, REALPEER_CLIENT_*.
      */
     uint8_t client;
     /**
@@ -716,6 +776,72 @@ typedef struct realpeer_ssl {
      */
     uint8_t reserved[6];
 } realpeer_ssl;
+
+/**
+ * A version 2 header to be written. All zeroes are a LOCAL header.
+ */
+typedef struct realpeer_outgoing {
+    /**
+     * The TLVs in their order. One of type REALPEER_TLV_CRC32C says where the
+     * checksum goes: its value is not looked at. So what was read can be sent
+     * on.
+     */
+    const struct realpeer_tlv *tlvs;
+    /**
+     * For REALPEER_FAMILY_UNIX: the path, up to 108 bytes; an abstract name
+     * begins with NUL, an unnamed socket has none.
+     */
+    const uint8_t *source_path;
+    /**
+     * The same for the destination.
+     */
+    const uint8_t *destination_path;
+    /**
+     * How many TLVs there are.
+     */
+    uint32_t tlv_count;
+    /**
+     * Bytes of `source_path`.
+     */
+    uint16_t source_path_length;
+    /**
+     * Bytes of `destination_path`.
+     */
+    uint16_t destination_path_length;
+    /**
+     * Pads the header at its end with a NOOP TLV to a multiple of this many
+     * bytes, as AWS does with 100; 0 leaves it as it is. As a TLV has no less
+     * than three bytes, the next multiple is taken where one or two are
+     * missing.
+     */
+    uint16_t pad_to_multiple;
+    /**
+     * REALPEER_COMMAND_LOCAL or REALPEER_COMMAND_PROXY.
+     */
+    uint8_t command;
+    /**
+     * REALPEER_TRANSPORT_STREAM or REALPEER_TRANSPORT_DATAGRAM;
+     * REALPEER_TRANSPORT_UNSPEC where there are no addresses.
+     */
+    uint8_t transport;
+    /**
+     * 1 to add a CRC32c: as the first TLV, or where the TLVs say.
+     */
+    uint8_t checksum;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+    /**
+     * The client. If one is an IPv4 and the other an IPv6 address, the former
+     * is mapped into IPv6. REALPEER_FAMILY_UNSPEC in both: no addresses.
+     */
+    struct realpeer_address source;
+    /**
+     * What the client connected to.
+     */
+    struct realpeer_address destination;
+} realpeer_outgoing;
 
 /**
  * A source and its policy. Put them into an array and prepare
@@ -781,6 +907,71 @@ typedef struct realpeer_decision {
     struct realpeer_header header;
 } realpeer_decision;
 
+/**
+ * A connection whose header is to be taken off its socket. All zeroes, but for
+ * what is said here.
+ *
+ * While it waits it needs no more memory than this: see `have`.
+ */
+typedef struct realpeer_receiver {
+    /**
+     * Where the header goes. What is longer is REALPEER_RESULT_TOO_LONG.
+     */
+    uint8_t *buffer;
+    /**
+     * Rules that realpeer_rules_prepare has prepared, to find the policy with,
+     * where `policy` is REALPEER_POLICY_NONE.
+     */
+    const struct realpeer_rule *rules;
+    /**
+     * NULL for the defaults.
+     */
+    const struct realpeer_settings *settings;
+    /**
+     * When the time is over, in milliseconds of CLOCK_MONOTONIC. Set by the
+     * first call that has to wait; whoever counts from an earlier time sets it
+     * before.
+     */
+    uint64_t deadline;
+    /**
+     * Bytes of `buffer`, REALPEER_V1_MAX at least.
+     */
+    uint32_t buffer_size;
+    /**
+     * How many rules there are.
+     */
+    uint32_t rule_count;
+    /**
+     * sizeof(realpeer_settings)
+     */
+    uint32_t settings_size;
+    /**
+     * The library's: bytes of the header that are off the socket, and in
+     * `buffer`. While this is 0 nothing in `buffer` is needed for the next
+     * call: all waiting connections may share one.
+     */
+    uint32_t have;
+    /**
+     * The socket: connected, TCP or a Unix stream, blocking or not. Nobody
+     * else may read from it meanwhile.
+     */
+    int32_t fd;
+    /**
+     * REALPEER_POLICY_*. What the rules said is written to here.
+     */
+    int32_t policy;
+    /**
+     * Milliseconds for the whole header, if `deadline` is not set; 0 for
+     * REALPEER_DEFAULT_TIMEOUT, negative for no end, whatever `deadline` says.
+     */
+    int32_t timeout_ms;
+    /**
+     * The library's: bytes that have to be there before the socket is
+     * readable, 0 where that was left as it was.
+     */
+    int32_t low_water;
+} realpeer_receiver;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -839,6 +1030,20 @@ int32_t realpeer_address_text(const struct realpeer_address *address,
 int32_t realpeer_address_to_sockaddr(const struct realpeer_address *address,
                                      struct sockaddr *out,
                                      socklen_t *out_len);
+
+/**
+ * The address of a `struct sockaddr`, as getpeername() gives it: an IPv4 or
+ * IPv6 address and its port, or REALPEER_FAMILY_UNIX without the path. IPv4
+ * mapped into IPv6 becomes IPv4.
+ *
+ * @param out_size sizeof(realpeer_address)
+ * @return 0; REALPEER_ERROR_NOT_FOUND where it is of another family or cut
+ *   off; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_address_from_sockaddr(const struct sockaddr *address,
+                                       socklen_t len,
+                                       struct realpeer_address *out,
+                                       size_t out_size);
 
 /**
  * Writes bytes for a log line: printable ASCII stays, quotes, backslashes and
@@ -959,6 +1164,58 @@ int32_t realpeer_tlv_hex(const uint8_t *tlvs,
                          size_t size);
 
 /**
+ * Writes a version 1 line. No NUL is added.
+ *
+ * @param source NULL or without an IP address, and `destination` as well, for
+ *   `PROXY UNKNOWN`
+ * @param out NULL with size 0 to learn how long it is; REALPEER_V1_MAX bytes
+ *   are always enough
+ * @return the length of the line; REALPEER_ERROR_NO_ROOM,
+ *   REALPEER_ERROR_MIXED_FAMILIES; REALPEER_ERROR_BAD_ADDRESS where only one
+ *   of the two is an IP address; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_write_v1(const struct realpeer_address *source,
+                          const struct realpeer_address *destination,
+                          uint8_t *out,
+                          size_t size);
+
+/**
+ * Writes a version 2 header.
+ *
+ * @param header NULL for a LOCAL header without TLVs
+ * @param header_size sizeof(realpeer_outgoing)
+ * @param out NULL with size 0 to learn how long it is
+ * @return the length of the header; REALPEER_ERROR_NO_ROOM,
+ *   REALPEER_ERROR_TOO_MUCH, REALPEER_ERROR_INVALID_TLV;
+ *   REALPEER_ERROR_BAD_ADDRESS for addresses in a LOCAL header or without a
+ *   transport, for one of the two alone, two of them of which one is a Unix
+ *   socket's, or a path that is too long; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_write_v2(const struct realpeer_outgoing *header,
+                          size_t header_size,
+                          uint8_t *out,
+                          size_t size);
+
+/**
+ * Writes the value of an SSL TLV, for an array of TLVs to be written.
+ *
+ * @param client a sum of REALPEER_CLIENT_*
+ * @param verify 0 only where the client showed a certificate that was found
+ *   good
+ * @param tlvs the TLVs within, of which the specification wants
+ *   REALPEER_TLV_SSL_VERSION
+ * @param out NULL with size 0 to learn how long it is
+ * @return the length of the value; REALPEER_ERROR_NO_ROOM,
+ *   REALPEER_ERROR_TOO_MUCH, REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_write_ssl(uint8_t client,
+                           uint32_t verify,
+                           const struct realpeer_tlv *tlvs,
+                           uint32_t tlv_count,
+                           uint8_t *out,
+                           size_t size);
+
+/**
  * The policy of a word.
  *
  * @return REALPEER_POLICY_*; REALPEER_ERROR_BAD_POLICY;
@@ -1054,6 +1311,103 @@ int32_t realpeer_decide(int32_t policy,
                         int32_t event,
                         struct realpeer_decision *out,
                         size_t out_size);
+
+/**
+ * Decides about one datagram, which has its header in front of its payload.
+ * The payload begins at `consumed` bytes.
+ *
+ * There is nothing to wait for: a part of a header is
+ * REALPEER_RESULT_TRUNCATED. Only the address of a header with
+ * REALPEER_TRANSPORT_DATAGRAM replaces the peer here, as only that of a stream
+ * does in realpeer_decide.
+ *
+ * @param policy what realpeer_rules_find returned
+ * @param settings NULL for the defaults
+ * @param settings_size sizeof(realpeer_settings)
+ * @param data the datagram; NULL with length 0 is an empty one
+ * @param out filled in unless an argument is invalid
+ * @param out_size sizeof(realpeer_decision)
+ * @return REALPEER_ACTION_ACCEPT, REALPEER_ACTION_PASS;
+ *   REALPEER_ACTION_REFUSE; REALPEER_ERROR_INVALID_ARGUMENT. All that is
+ *   negative means: throw the datagram away.
+ */
+int32_t realpeer_decide_datagram(int32_t policy,
+                                 const struct realpeer_settings *settings,
+                                 size_t settings_size,
+                                 const uint8_t *data,
+                                 size_t len,
+                                 struct realpeer_decision *out,
+                                 size_t out_size);
+
+/**
+ * Takes the header off a connected socket, and waits for it.
+ *
+ * Not a byte behind the header is taken: what follows is read from the socket
+ * as if nothing had been in front of it. If no header comes where none has to,
+ * nothing is taken. The flags of the socket stay as they are and do not count.
+ *
+ * The header, with its TLVs, is at the beginning of `buffer` afterwards. Where
+ * the peer breaks the connection, it is as if it had closed it.
+ *
+ * @param receiver as described there
+ * @param receiver_size sizeof(realpeer_receiver)
+ * @param out filled in unless an argument is invalid or a system call failed
+ * @param out_size sizeof(realpeer_decision)
+ * @return REALPEER_ACTION_ACCEPT, REALPEER_ACTION_PASS;
+ *   REALPEER_ACTION_REFUSE; REALPEER_ERROR_SOCKET, and errno says why;
+ *   REALPEER_ERROR_INVALID_ARGUMENT. All that is negative means: close the
+ *   connection.
+ */
+int32_t realpeer_receive(struct realpeer_receiver *receiver,
+                         size_t receiver_size,
+                         struct realpeer_decision *out,
+                         size_t out_size);
+
+/**
+ * The same, without waiting: returns REALPEER_ACTION_MORE as long as the
+ * header is not whole. Call it again when the socket is readable, and when the
+ * time is over, which it finds out by itself.
+ *
+ * Where the policy is REALPEER_POLICY_OPTIONAL or REALPEER_POLICY_STRIP, wait
+ * for edges (EPOLLET): bytes that may turn out to be the application's stay on
+ * the socket, and so it stays readable. For TCP this function prevents that,
+ * with SO_RCVLOWAT, which is 1 again afterwards.
+ *
+ * @return as realpeer_receive, or REALPEER_ACTION_MORE
+ */
+int32_t realpeer_receive_nowait(struct realpeer_receiver *receiver,
+                                size_t receiver_size,
+                                struct realpeer_decision *out,
+                                size_t out_size);
+
+/**
+ * The real peer of a connection: the client that the decision names, or
+ * whoever is at the other end of the socket. As getpeername().
+ *
+ * @param decision NULL for the socket's own
+ * @param decision_size sizeof(realpeer_decision)
+ * @param out room for a `struct sockaddr_storage`
+ * @param out_len in: the size of `out`; out: the size of what was written
+ * @return 0; REALPEER_ERROR_SOCKET, and errno says why;
+ *   REALPEER_ERROR_INVALID_ARGUMENT, also where `out` is too small
+ */
+int32_t realpeer_getpeername(int fd,
+                             const struct realpeer_decision *decision,
+                             size_t decision_size,
+                             struct sockaddr *out,
+                             socklen_t *out_len);
+
+/**
+ * What the client connected to: the address that the decision names as the
+ * server, or the socket's own. As getsockname().
+ *
+ * @return as realpeer_getpeername
+ */
+int32_t realpeer_getsockname(int fd,
+                             const struct realpeer_decision *decision,
+                             size_t decision_size,
+                             struct sockaddr *out,
+                             socklen_t *out_len);
 
 #ifdef __cplusplus
 }  // extern "C"

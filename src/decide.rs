@@ -3,14 +3,29 @@
 
 use core::net::SocketAddr;
 
-use crate::address::canonical;
+use crate::address::{Transport, canonical};
 use crate::header::{Header, Progress};
 use crate::outcome::Outcome;
 use crate::parse::{Limits, Signature, parse, signature};
 use crate::rules::Policy;
 
 /// What happens to a valid header that names no TCP address.
+///
+/// # Examples
+/// ```
+/// use realpeer::{Action, Event, NoAddress, Outcome, Policy, Settings, decide};
+///
+/// let line = b"PROXY UNKNOWN\r\n";
+/// let mut settings = Settings::default();
+/// let decision = decide(Some(Policy::Require), &settings, line, Event::Data);
+/// assert_eq!((decision.action, decision.client), (Action::Accept, None));
+///
+/// settings.no_address = NoAddress::Refuse;
+/// let decision = decide(Some(Policy::Require), &settings, line, Event::Data);
+/// assert_eq!((decision.action, decision.outcome), (Action::Refuse, Outcome::NoAddress));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 #[repr(u8)]
 pub enum NoAddress {
     /// The connection goes on with its own address.
@@ -21,6 +36,16 @@ pub enum NoAddress {
 }
 
 /// All that can be set about headers.
+///
+/// ```
+/// use realpeer::{Limits, NoAddress, Settings, Versions};
+///
+/// let settings = Settings {
+///     limits: Limits { versions: Versions::V2, ..Limits::default() },
+///     no_address: NoAddress::Refuse,
+/// };
+/// assert_ne!(settings, Settings::default());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Settings {
     /// What a header may be like.
@@ -30,7 +55,19 @@ pub struct Settings {
 }
 
 /// Why a decision is asked for.
+///
+/// # Examples
+/// ```
+/// use realpeer::{Event, Outcome, Policy, Settings, decide};
+///
+/// let half = b"PROXY TCP4 192.0.2.1";
+/// let ask = |event| decide(Some(Policy::Require), &Settings::default(), half, event).outcome;
+/// assert_eq!(ask(Event::Data), Outcome::More);
+/// assert_eq!(ask(Event::Closed), Outcome::Truncated);
+/// assert_eq!(ask(Event::Timeout), Outcome::Timeout);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 #[repr(i32)]
 pub enum Event {
     /// Bytes came, or may still come.
@@ -42,6 +79,20 @@ pub enum Event {
 }
 
 /// What to do.
+///
+/// # Examples
+/// ```
+/// use realpeer::{Action, Event, Policy, Settings, decide};
+///
+/// let ask = |policy| decide(Some(policy), &Settings::default(), b"GET / HTTP/1.1", Event::Data);
+/// let words = match ask(Policy::Require).action {
+///     Action::Refuse => "close it",
+///     Action::More => "wait for more bytes",
+///     Action::Pass | Action::Accept => "go on",
+/// };
+/// assert_eq!(words, "close it");
+/// assert_eq!(ask(Policy::Optional).action, Action::Pass);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub enum Action {
@@ -57,7 +108,21 @@ pub enum Action {
 }
 
 /// A decision and its reason.
+///
+/// ```
+/// use realpeer::{Action, Event, Outcome, Policy, Settings, decide};
+///
+/// let stream = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\nGET / HTTP/1.1\r\n";
+/// let decision = decide(Some(Policy::Require), &Settings::default(), stream, Event::Data);
+/// assert_eq!(decision.action, Action::Accept);
+/// assert_eq!(decision.outcome, Outcome::Proxy);
+/// assert_eq!(decision.client, Some("192.0.2.1:56324".parse()?));
+/// assert_eq!(decision.server, Some("198.51.100.7:443".parse()?));
+/// assert_eq!(&stream[decision.consumed..], b"GET / HTTP/1.1\r\n");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Decision<'a> {
     /// What to do.
     pub action: Action,
@@ -95,6 +160,21 @@ impl<'a> Decision<'a> {
 /// The function keeps no state: while it answers [`Action::More`], ask again with
 /// the same bytes and those that have come since. Where the policy does not
 /// [read](Policy::reads), the answer does not depend on the bytes.
+///
+/// ```
+/// use realpeer::{Action, Event, Policy, Settings, decide};
+///
+/// let stream = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+/// let ask = |bytes, event| decide(Some(Policy::Require), &Settings::default(), bytes, event);
+///
+/// // Up to `need` bytes are certainly the header's.
+/// let decision = ask(&stream[..15], Event::Data);
+/// assert_eq!(decision.action, Action::More);
+/// assert!((16..=stream.len()).contains(&decision.need));
+///
+/// assert_eq!(ask(&stream[..15], Event::Timeout).action, Action::Refuse);
+/// assert_eq!(ask(&stream[..], Event::Data).action, Action::Accept);
+/// ```
 #[must_use]
 pub fn decide<'a>(
     policy: Option<Policy>,
@@ -131,11 +211,59 @@ pub fn decide<'a>(
     }
 }
 
+/// Decides about one datagram, which has its header in front of its payload
+/// (section 2). The payload begins at [`Decision::consumed`].
+///
+/// There is nothing to wait for: [`Action::More`] is never the answer, and a part
+/// of a header is [`Outcome::Truncated`]. A datagram without a header, be it
+/// empty, is [`Outcome::NoHeader`] where one must come, and [`Outcome::Absent`]
+/// where none has to.
+///
+/// Only the address of a [datagram](Transport::Datagram) over IP replaces the peer
+/// here, as only that of a stream does in [`decide`]. So a line of version 1,
+/// which knows nothing but TCP, is [`Outcome::NoAddress`].
+///
+/// ```
+/// use realpeer::{Action, Outgoing, Policy, Settings, Transport, decide_datagram};
+///
+/// let mut datagram = [0; 64];
+/// let len = Outgoing::proxy("192.0.2.1:5353".parse()?, "198.51.100.7:53".parse()?)
+///     .transport(Transport::Datagram)
+///     .write(&mut datagram)?;
+/// datagram[len..len + 5].copy_from_slice(b"query");
+///
+/// let datagram = &datagram[..len + 5];
+/// let decision = decide_datagram(Some(Policy::Require), &Settings::default(), datagram);
+/// assert_eq!(decision.action, Action::Accept);
+/// assert_eq!(decision.client, Some("192.0.2.1:5353".parse()?));
+/// assert_eq!(&datagram[decision.consumed..], b"query");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn decide_datagram<'a>(
+    policy: Option<Policy>,
+    settings: &Settings,
+    datagram: &'a [u8],
+) -> Decision<'a> {
+    let decision = decide(policy, settings, datagram, Event::Closed);
+    match (decision.outcome, decision.header) {
+        (Outcome::Silent, _) => Decision { outcome: Outcome::NoHeader, ..decision },
+        (Outcome::Proxy | Outcome::NoAddress, Some(header)) => {
+            accept(settings, header, header.outcome_for(Transport::Datagram))
+        }
+        _ => decision,
+    }
+}
+
 fn whole<'a>(policy: Policy, settings: &Settings, header: Header<'a>) -> Decision<'a> {
     if policy == Policy::Strip {
         return Decision::of_header(Action::Pass, Outcome::Stripped, header);
     }
-    let outcome = header.outcome();
+    accept(settings, header, header.outcome())
+}
+
+/// Where a header counts: by what it means for the connection or datagram.
+fn accept<'a>(settings: &Settings, header: Header<'a>, outcome: Outcome) -> Decision<'a> {
     match outcome {
         Outcome::Proxy => Decision {
             client: header.source().map(canonical),

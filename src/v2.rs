@@ -15,7 +15,7 @@ pub(crate) const FIXED: usize = 16;
 const AT_VERSION: usize = 12;
 const AT_FAMILY: usize = 13;
 const AT_LENGTH: usize = 14;
-const UNIX_PATH: usize = 108;
+pub(crate) const UNIX_PATH: usize = 108;
 
 /// Parses a header whose signature has been seen.
 pub(crate) fn parse(bytes: &[u8], max_header: u32) -> Result<Progress<'_>, Outcome> {

@@ -8,8 +8,8 @@ use libc::{
     AF_INET, AF_INET6, AF_UNIX, sa_family_t, sockaddr, sockaddr_in, sockaddr_in6, socklen_t,
 };
 
-use super::{Error, bytes, bytes_mut};
-use crate::address::{AddressText, Family};
+use super::{Error, Out, bytes, bytes_mut};
+use crate::address::{AddressText, Family, canonical};
 use crate::rules::Peer;
 use crate::text::{escape, hex};
 
@@ -18,7 +18,7 @@ use crate::text::{escape, hex};
 #[repr(C)]
 pub struct realpeer_address {
     /// REALPEER_FAMILY_INET, REALPEER_FAMILY_INET6, or REALPEER_FAMILY_UNSPEC:
-    /// no address.
+    /// no address. In what is to be written REALPEER_FAMILY_UNIX, too.
     pub family: u8,
     /// Zero.
     pub reserved: u8,
@@ -50,6 +50,10 @@ impl realpeer_address {
             2 => Some(IpAddr::V6(Ipv6Addr::from(self.ip))),
             _ => None,
         }
+    }
+
+    pub(super) fn to_socket_address(self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.to_ip()?, self.port))
     }
 }
 
@@ -135,6 +139,46 @@ pub unsafe extern "C" fn realpeer_address_to_sockaddr(
         }
         _ => Error::InvalidArgument as i32,
     }
+}
+
+/// The address of a `struct sockaddr`, as getpeername() gives it: an IPv4 or IPv6
+/// address and its port, or REALPEER_FAMILY_UNIX without the path. IPv4 mapped
+/// into IPv6 becomes IPv4.
+///
+/// @param out_size sizeof(realpeer_address)
+/// @return 0; REALPEER_ERROR_NOT_FOUND where it is of another family or cut off;
+///   REALPEER_ERROR_INVALID_ARGUMENT
+///
+/// # Safety
+/// Pointers must be NULL or valid for the size given with them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_address_from_sockaddr(
+    address: *const sockaddr,
+    len: socklen_t,
+    out: *mut realpeer_address,
+    out_size: usize,
+) -> i32 {
+    let out = Out::new(out, out_size, size_of::<realpeer_address>());
+    let (Some(out), false) = (out, address.is_null()) else { return Error::InvalidArgument as i32 };
+    // SAFETY: the caller's promise.
+    let found = match unsafe { peer(address, len) } {
+        Some(Peer::Ip(ip)) => {
+            // Where the port is does not depend on the family.
+            const { assert!(offset_of!(sockaddr_in, sin_port) == offset_of!(sockaddr_in6, sin6_port)) };
+            // SAFETY: the caller's promise.
+            let raw = unsafe { bytes(address.cast::<u8>(), usize::try_from(len).unwrap_or(0)) };
+            let port = raw.and_then(|raw| raw.get(offset_of!(sockaddr_in, sin_port)..));
+            let port = port.and_then(|port| port.first_chunk().copied()).unwrap_or_default();
+            Some(canonical(SocketAddr::new(ip, u16::from_be_bytes(port)))).into()
+        }
+        Some(Peer::Unix) => {
+            realpeer_address { family: Family::Unix as u8, ..realpeer_address::default() }
+        }
+        None => return Error::NotFound as i32,
+    };
+    // SAFETY: the caller's promise on `out`.
+    unsafe { out.write(found) };
+    0
 }
 
 fn family(constant: i32) -> sa_family_t {

@@ -3,7 +3,7 @@
 use super::{
     Error, Out, REALPEER_POLICY_NONE, bytes, realpeer_address, realpeer_header, realpeer_settings,
 };
-use crate::decide::{Decision, Event, decide};
+use crate::decide::{Decision, Event, decide, decide_datagram};
 use crate::rules::Policy;
 
 /// What to do with a connection, and why.
@@ -87,11 +87,7 @@ pub unsafe extern "C" fn realpeer_decide(
     let (Some(data), Some(settings), Some(out)) = (data, settings, out) else {
         return Error::InvalidArgument as i32;
     };
-    let policy = match (policy, Policy::from_number(policy)) {
-        (_, Some(policy)) => Some(policy),
-        (REALPEER_POLICY_NONE, None) => None,
-        _ => return Error::InvalidArgument as i32,
-    };
+    let Some(policy) = policy_of(policy) else { return Error::InvalidArgument as i32 };
     let event = match event {
         0 => Event::Data,
         1 => Event::Closed,
@@ -99,6 +95,57 @@ pub unsafe extern "C" fn realpeer_decide(
         _ => return Error::InvalidArgument as i32,
     };
     let decision = decide(policy, &settings, data, event);
+    // SAFETY: the caller's promise on `out`.
+    unsafe { out.write(decision.into()) };
+    decision.action as i32
+}
+
+/// What realpeer_rules_find returned; the outer `None` where it cannot have.
+pub(super) fn policy_of(number: i32) -> Option<Option<Policy>> {
+    match Policy::from_number(number) {
+        None if number != REALPEER_POLICY_NONE => None,
+        policy => Some(policy),
+    }
+}
+
+/// Decides about one datagram, which has its header in front of its payload. The
+/// payload begins at `consumed` bytes.
+///
+/// There is nothing to wait for: a part of a header is REALPEER_RESULT_TRUNCATED.
+/// Only the address of a header with REALPEER_TRANSPORT_DATAGRAM replaces the peer
+/// here, as only that of a stream does in realpeer_decide.
+///
+/// @param policy what realpeer_rules_find returned
+/// @param settings NULL for the defaults
+/// @param settings_size sizeof(realpeer_settings)
+/// @param data the datagram; NULL with length 0 is an empty one
+/// @param out filled in unless an argument is invalid
+/// @param out_size sizeof(realpeer_decision)
+/// @return REALPEER_ACTION_ACCEPT, REALPEER_ACTION_PASS; REALPEER_ACTION_REFUSE;
+///   REALPEER_ERROR_INVALID_ARGUMENT. All that is negative means: throw the
+///   datagram away.
+///
+/// # Safety
+/// Pointers must be NULL or valid for the size given with them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_decide_datagram(
+    policy: i32,
+    settings: *const realpeer_settings,
+    settings_size: usize,
+    data: *const u8,
+    len: usize,
+    out: *mut realpeer_decision,
+    out_size: usize,
+) -> i32 {
+    // SAFETY: the caller's promises.
+    let (data, settings) =
+        unsafe { (bytes(data, len), super::header::settings(settings, settings_size)) };
+    let out = Out::new(out, out_size, size_of::<realpeer_decision>());
+    let (Some(data), Some(settings), Some(out)) = (data, settings, out) else {
+        return Error::InvalidArgument as i32;
+    };
+    let Some(policy) = policy_of(policy) else { return Error::InvalidArgument as i32 };
+    let decision = decide_datagram(policy, &settings, data);
     // SAFETY: the caller's promise on `out`.
     unsafe { out.write(decision.into()) };
     decision.action as i32

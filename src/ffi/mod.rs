@@ -11,14 +11,18 @@ mod config;
 mod decide;
 mod header;
 mod outcome;
+mod socket;
 mod tlv;
+mod write;
 
 pub use address::*;
 pub use config::*;
 pub use decide::*;
 pub use header::*;
 pub use outcome::*;
+pub use socket::*;
 pub use tlv::*;
+pub use write::*;
 
 use core::slice;
 

@@ -4,6 +4,7 @@ use core::ffi::{CStr, c_char};
 
 use crate::outcome::Outcome;
 use crate::rules::{Duplicate, RuleError};
+use crate::write::WriteError;
 
 /// Why a call was refused, or found nothing. Results of a connection are
 /// realpeer_result; the two never share a number.
@@ -24,10 +25,22 @@ pub enum Error {
     BadField = -69,
     /// The header does not carry it.
     NotFound = -70,
+    /// The buffer is too small for the header.
+    NoRoom = -71,
+    /// A header or a TLV cannot be that long.
+    TooMuch = -72,
+    /// Version 1 has no form for an IPv4 and an IPv6 address in one line.
+    MixedFamilies = -73,
+    /// Addresses that a header cannot say.
+    BadAddress = -74,
+    /// The value of a TLV is not of the form that its type demands.
+    InvalidTlv = -75,
+    /// A system call failed, and errno says why.
+    Socket = -76,
 }
 
 impl Error {
-    const ALL: [(Error, &'static CStr, &'static CStr); 7] = [
+    const ALL: [(Error, &'static CStr, &'static CStr); 13] = [
         (Error::InvalidArgument, c"invalid_argument", c"invalid argument"),
         (
             Error::BadPolicy,
@@ -39,7 +52,25 @@ impl Error {
         (Error::DuplicateSource, c"duplicate_source", Duplicate::TEXT),
         (Error::BadField, c"bad_field", c"not the name of a TLV"),
         (Error::NotFound, c"not_found", c"the header does not carry it"),
+        (Error::NoRoom, c"no_room", WriteError::NoRoom { needed: 0 }.c_text()),
+        (Error::TooMuch, c"too_much", WriteError::TooMuch.c_text()),
+        (Error::MixedFamilies, c"mixed_families", WriteError::MixedFamilies.c_text()),
+        (Error::BadAddress, c"bad_address", WriteError::BadAddress.c_text()),
+        (Error::InvalidTlv, c"invalid_tlv", WriteError::InvalidTlv.c_text()),
+        (Error::Socket, c"socket", c"a system call on the socket failed"),
     ];
+}
+
+impl From<WriteError> for Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::NoRoom { .. } => Error::NoRoom,
+            WriteError::TooMuch => Error::TooMuch,
+            WriteError::MixedFamilies => Error::MixedFamilies,
+            WriteError::BadAddress => Error::BadAddress,
+            WriteError::InvalidTlv => Error::InvalidTlv,
+        }
+    }
 }
 
 fn words(number: i32) -> (&'static CStr, &'static CStr) {

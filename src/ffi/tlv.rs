@@ -7,11 +7,12 @@ use super::{Error, Out, bytes, bytes_mut};
 use crate::tlv::{Tlvs, types};
 use crate::tlv_field::TlvField;
 
-/// One TLV. The value lies in the caller's buffer.
+/// One TLV. The value lies in the caller's buffer. This struct does not grow:
+/// arrays of it are passed.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct realpeer_tlv {
-    /// The value; never NULL.
+    /// The value; never NULL in what was read.
     pub value: *const u8,
     /// Bytes of the value, up to 65,535.
     pub length: u32,
@@ -20,6 +21,13 @@ pub struct realpeer_tlv {
     /// Zero.
     pub reserved: [u8; 3],
 }
+
+/// In the `client` field of the SSL TLV: the client came over TLS.
+pub const REALPEER_CLIENT_SSL: u8 = 1;
+/// In the `client` field: it showed a certificate in this connection.
+pub const REALPEER_CLIENT_CERT_CONN: u8 = 2;
+/// In the `client` field: it showed one in the session it resumed.
+pub const REALPEER_CLIENT_CERT_SESS: u8 = 4;
 
 /// What the sender says of the client's TLS connection (section 2.2.6).
 #[derive(Debug, Clone, Copy)]
@@ -32,8 +40,7 @@ pub struct realpeer_ssl {
     /// The `verify` field. On its own it says nothing: senders set it to 0 where
     /// there was no certificate.
     pub verify: u32,
-    /// The bits of the `client` field: 1 TLS, 2 certificate in this connection,
-    /// 4 certificate in the session.
+    /// The bits of the `client` field, REALPEER_CLIENT_*.
     pub client: u8,
     /// 1 where the client showed a certificate and the sender verified it.
     pub verified: u8,

@@ -1,6 +1,9 @@
 //! Lets bindgen read the C header, and writes a test that compares each thing it
 //! found with Rust's. What is compared is generated from the header, so that
-//! nothing can be forgotten.
+//! nothing can be forgotten. The same things are written down as text, to be
+//! compared with the record in `layouts.txt`.
+
+mod record;
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -30,6 +33,7 @@ fn main() {
     let header = root.join("include/realpeer.h");
     println!("cargo::rerun-if-changed={}", header.display());
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=record.rs");
 
     let bindings = bindgen::Builder::default()
         .header(header.to_str().expect("a path that is text"))
@@ -44,6 +48,7 @@ fn main() {
     let items = syn::parse_file(&bindings).expect("what bindgen writes").items;
     let tests: Vec<_> = items.iter().flat_map(compare).collect();
     let names: Vec<_> = items.iter().flat_map(functions).collect();
+    let lines: Vec<_> = items.iter().flat_map(record::lines).collect();
 
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
     fs::write(out.join("header.rs"), bindings).expect("a folder to write to");
@@ -52,6 +57,8 @@ fn main() {
         /// What was found, for a count: (structs, fields, constants, functions).
         #[allow(clippy::unnecessary_cast, clippy::identity_op)]
         pub fn compare(seen: &mut crate::Seen) { #(#tests)* }
+        /// What `layouts.txt` has.
+        pub fn record() -> Vec<String> { vec![#(#lines),*] }
     };
     fs::write(out.join("compare.rs"), tests.to_string()).expect("a folder to write to");
 }
@@ -116,8 +123,7 @@ fn rust_struct(name: &str) -> proc_macro2::TokenStream {
 }
 
 fn rust_constant(name: &str) -> Option<proc_macro2::TokenStream> {
-    let is_version = |rest: &str| ["", "_MAJOR", "_MINOR", "_PATCH", "_NUMBER"].contains(&rest);
-    if name.strip_prefix("REALPEER_VERSION").is_some_and(is_version) {
+    if is_version(name) {
         return None;
     }
     let enumerator =
@@ -133,6 +139,11 @@ fn rust_constant(name: &str) -> Option<proc_macro2::TokenStream> {
     }
     let name = format_ident!("{name}");
     Some(quote! { realpeer::ffi::#name })
+}
+
+fn is_version(name: &str) -> bool {
+    let parts = ["", "_MAJOR", "_MINOR", "_PATCH", "_NUMBER"];
+    name.strip_prefix("REALPEER_VERSION").is_some_and(|rest| parts.contains(&rest))
 }
 
 fn camel_case(screaming: &str) -> String {

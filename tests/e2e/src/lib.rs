@@ -46,6 +46,7 @@ mod check;
 mod client;
 mod curl;
 mod dialogue;
+mod dnsdist;
 mod fastcgi;
 mod folder;
 mod front;
@@ -63,16 +64,19 @@ mod page;
 mod policies;
 mod port;
 mod process;
+mod program;
 mod site;
 mod subsystem;
 mod tls;
 mod tlvs;
 mod trio;
 mod upstream;
+mod varnish;
 mod vocabulary;
 mod wait;
 mod watch;
 mod which;
+mod workshop;
 
 pub use allowing::{ALLOWED, Allowing, as_apache, must_refuse};
 pub use apache::Apache;
@@ -84,6 +88,7 @@ pub use check::Check;
 pub use client::{Client, Ending, get_on_unix_socket};
 pub use curl::Curl;
 pub use dialogue::Dialogue;
+pub use dnsdist::DnsDist;
 pub use fastcgi::FastCgi;
 pub use front::{Front, Kind, Seen};
 pub use h2::{h2_bodies, h2_requests};
@@ -98,6 +103,7 @@ pub use nginx::Nginx;
 pub use page::{NATIVE_PAGE, PAGE, STREAM_PAGE, Vars, location, stream_return};
 pub use policies::{POLICIES, Policed};
 pub use port::Port;
+pub use program::Program;
 pub use site::Site;
 pub use subsystem::Subsystem;
 pub use tls::TlsClient;
@@ -106,10 +112,12 @@ pub use tlvs::{
 };
 pub use trio::{Trio, Waiting};
 pub use upstream::{Request, Upstream};
+pub use varnish::Varnish;
 pub use vocabulary::{Refused, Valid, bad_headers, nameless_headers, valid_headers};
 pub use wait::{PATIENCE, wait_until};
 pub use watch::Watch;
 pub use which::Which;
+pub use workshop::{Running, Workshop};
 
 /// Writes each test once and runs it on both versions of nginx.
 ///

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::{fs, io};
 
 /// What C gets to see is in these files; the order is that of the header.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 15] = [
     "src/outcome.rs",
     "src/address.rs",
     "src/parse.rs",
@@ -24,8 +24,10 @@ const SOURCES: [&str; 13] = [
     "src/ffi/address.rs",
     "src/ffi/header.rs",
     "src/ffi/tlv.rs",
+    "src/ffi/write.rs",
     "src/ffi/config.rs",
     "src/ffi/decide.rs",
+    "src/ffi/socket.rs",
 ];
 const HEADER: &str = "include/realpeer.h";
 const COLUMNS: usize = 79;

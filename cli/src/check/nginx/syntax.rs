@@ -1,0 +1,336 @@
+//! nginx's configuration as a tree: words, quotes, comments, blocks, includes.
+//!
+//! The rules are those of nginx's own reader and no more: what a directive means,
+//! and whether it exists, is not known here.
+
+use std::iter::Peekable;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::str::Chars;
+
+use crate::check::rules::Place;
+use crate::input;
+
+/// `name argument...;`, or with a block behind it.
+#[derive(Debug)]
+pub(super) struct Directive {
+    pub(super) name: String,
+    pub(super) args: Vec<String>,
+    pub(super) place: Place,
+    pub(super) block: Vec<Directive>,
+}
+
+/// Files within files within files: more than that is a circle.
+const DEEPEST: usize = 64;
+
+/// The directives of a configuration, with all that it includes.
+pub(super) fn read(path: &Path) -> Result<Vec<Directive>, String> {
+    // Where nginx looks for included files with a relative name.
+    let prefix = path.parent().unwrap_or(Path::new("")).to_owned();
+    file(path, &prefix, DEEPEST)
+}
+
+fn file(path: &Path, prefix: &Path, depth: usize) -> Result<Vec<Directive>, String> {
+    let bytes = input::read(Some(path)).map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&bytes);
+    let mut reader = Reader {
+        chars: text.chars().peekable(),
+        file: Rc::new(path.to_owned()),
+        line: 1,
+        prefix,
+        depth,
+    };
+    reader.directives(None, DEEPEST)
+}
+
+struct Reader<'a> {
+    chars: Peekable<Chars<'a>>,
+    file: Rc<PathBuf>,
+    line: usize,
+    prefix: &'a Path,
+    /// How many files may still be opened within this one.
+    depth: usize,
+}
+
+/// What ends a word.
+#[derive(Debug, PartialEq)]
+enum Token {
+    Word(String),
+    End,
+    Open,
+    Close,
+}
+
+impl Reader<'_> {
+    fn place(&self) -> Place {
+        Place { file: Rc::clone(&self.file), line: self.line }
+    }
+
+    fn next_char(&mut self) -> Option<char> {
+        let char = self.chars.next()?;
+        if char == '\n' {
+            self.line += 1;
+        }
+        Some(char)
+    }
+
+    /// What stands in a block that was opened at `opened`, or in the whole file.
+    fn directives(
+        &mut self,
+        opened: Option<&Place>,
+        depth: usize,
+    ) -> Result<Vec<Directive>, String> {
+        let mut directives = Vec::new();
+        let Some(deeper) = depth.checked_sub(1) else {
+            return Err(format!("{}: blocks within blocks, too deep", self.place()));
+        };
+        loop {
+            let (name, place) = match self.token()? {
+                Some(Token::Word(name)) => (name, self.place()),
+                Some(Token::Close) if opened.is_some() => return Ok(directives),
+                Some(Token::Close) => {
+                    return Err(format!(
+                        "{}: \"}}\" closes a block that is not open",
+                        self.place()
+                    ));
+                }
+                Some(Token::End | Token::Open) => {
+                    return Err(format!("{}: a directive has no name", self.place()));
+                }
+                None => match opened {
+                    None => return Ok(directives),
+                    Some(opened) => return Err(format!("{opened}: this block is never closed")),
+                },
+            };
+            let directive = self.directive(name, place, deeper)?;
+            match directive.name.as_str() {
+                "include" => directives.extend(self.include(&directive)?),
+                _ => directives.push(directive),
+            }
+        }
+    }
+
+    fn directive(&mut self, name: String, place: Place, depth: usize) -> Result<Directive, String> {
+        let mut args = Vec::new();
+        loop {
+            match self.token()? {
+                Some(Token::Word(word)) => args.push(word),
+                Some(Token::End) => {
+                    return Ok(Directive { name, args, place, block: Vec::new() });
+                }
+                Some(Token::Open) if name.ends_with("_by_lua_block") => {
+                    self.skip_lua(&place)?;
+                    return Ok(Directive { name, args, place, block: Vec::new() });
+                }
+                Some(Token::Open) => {
+                    let block = self.directives(Some(&place), depth)?;
+                    return Ok(Directive { name, args, place, block });
+                }
+                Some(Token::Close) | None => {
+                    return Err(format!("{place}: \"{name}\" does not end with a semicolon"));
+                }
+            }
+        }
+    }
+
+    fn token(&mut self) -> Result<Option<Token>, String> {
+        loop {
+            match self.chars.peek() {
+                None => return Ok(None),
+                Some('#') => while !matches!(self.next_char(), None | Some('\n')) {},
+                Some(char) if char.is_ascii_whitespace() => {
+                    self.next_char();
+                }
+                Some(_) => break,
+            }
+        }
+        let first = self.next_char();
+        let word = match first {
+            Some(';') => return Ok(Some(Token::End)),
+            Some('{') => return Ok(Some(Token::Open)),
+            Some('}') => return Ok(Some(Token::Close)),
+            Some(quote @ ('"' | '\'')) => self.quoted(quote)?,
+            Some(char) => self.bare(char),
+            None => return Ok(None),
+        };
+        Ok(Some(Token::Word(word)))
+    }
+
+    fn quoted(&mut self, quote: char) -> Result<String, String> {
+        let place = self.place();
+        let mut word = String::new();
+        loop {
+            match self.next_char() {
+                None => return Err(format!("{place}: the quote {quote} is never closed")),
+                Some('\\') => self.escape(&mut word),
+                Some(char) if char == quote => return Ok(word),
+                Some(char) => word.push(char),
+            }
+        }
+    }
+
+    fn bare(&mut self, first: char) -> String {
+        let mut word = String::new();
+        let mut char = first;
+        loop {
+            match char {
+                '\\' => self.escape(&mut word),
+                _ => word.push(char),
+            }
+            match self.chars.peek() {
+                None | Some(';') => return word,
+                // Of a variable in braces, not of a block.
+                Some('{') if word.ends_with('$') => {}
+                Some('{') => return word,
+                Some(next) if next.is_ascii_whitespace() => return word,
+                Some(_) => {}
+            }
+            match self.next_char() {
+                Some(next) => char = next,
+                None => return word,
+            }
+        }
+    }
+
+    /// The character behind a backslash, which stays where it has no meaning.
+    fn escape(&mut self, word: &mut String) {
+        match self.next_char() {
+            Some(char @ ('"' | '\'' | '\\')) => word.push(char),
+            Some('t') => word.push('\t'),
+            Some('r') => word.push('\r'),
+            Some('n') => word.push('\n'),
+            Some(char) => word.extend(['\\', char]),
+            None => word.push('\\'),
+        }
+    }
+
+    /// A block in another language: up to the brace that closes it, leaving out
+    /// those in its strings and comments.
+    fn skip_lua(&mut self, opened: &Place) -> Result<(), String> {
+        let mut depth = 1_usize;
+        let mut last = ' ';
+        while let Some(char) = self.next_char() {
+            match char {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                '"' | '\'' => {
+                    self.quoted(char)?;
+                }
+                '-' if last == '-' => while !matches!(self.next_char(), None | Some('\n')) {},
+                _ => {}
+            }
+            if depth == 0 {
+                return Ok(());
+            }
+            last = char;
+        }
+        Err(format!("{opened}: this block is never closed"))
+    }
+
+    fn include(&self, directive: &Directive) -> Result<Vec<Directive>, String> {
+        let place = &directive.place;
+        let [pattern] = directive.args.as_slice() else {
+            return Err(format!("{place}: \"include\" takes one file"));
+        };
+        let Some(depth) = self.depth.checked_sub(1) else {
+            return Err(format!("{place}: files include each other in a circle"));
+        };
+        let path = self.prefix.join(pattern);
+        let named = [path.clone()];
+        let found = if pattern.contains(['*', '?', '[']) {
+            let prefix = glob::Pattern::escape(&self.prefix.to_string_lossy());
+            let pattern = Path::new(&prefix).join(pattern);
+            let pattern = pattern.to_string_lossy();
+            glob::glob(&pattern)
+                .map_err(|error| format!("{place}: {pattern}: {error}"))?
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| format!("{place}: {error}"))?
+        } else {
+            named.to_vec()
+        };
+        let mut directives = Vec::new();
+        for path in found {
+            let included = file(&path, self.prefix, depth);
+            directives.extend(included.map_err(|error| with_place(place, &path, error))?);
+        }
+        Ok(directives)
+    }
+}
+
+/// A file that cannot be read is known by who includes it, a fault within by
+/// itself.
+fn with_place(place: &Place, path: &Path, error: String) -> String {
+    match error.strip_prefix(&format!("{}: ", path.display())) {
+        Some(reason) => format!("{place}: cannot include {}: {reason}", path.display()),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+
+    use super::{Directive, read};
+
+    fn parse(text: &str) -> Result<Vec<Directive>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nginx.conf");
+        fs::write(&path, text).unwrap();
+        let name = format!("{}/", folder.path().display());
+        read(&path).map_err(|error| error.replace(&name, ""))
+    }
+
+    #[track_caller]
+    fn words(text: &str, expected: &[&str]) {
+        let directives = parse(text).unwrap();
+        let [directive] = directives.as_slice() else { unreachable!("{directives:?}") };
+        let words: Vec<_> = [&directive.name].into_iter().chain(&directive.args).collect();
+        assert_eq!(words, expected, "{text}");
+    }
+
+    #[test]
+    fn words_as_nginx_reads_them() {
+        words("a b  c\t\n d;", &["a", "b", "c", "d"]);
+        words("a \"b c\" 'd;{}' # e;\n f;", &["a", "b c", "d;{}", "f"]);
+        words(r#"a "b\"c\\" \; b\d 'it\'s';"#, &["a", "b\"c\\", "\\;", "b\\d", "it's"]);
+        words("a ${b}c $d;", &["a", "${b}c", "$d"]);
+        words("a b#c;", &["a", "b#c"]);
+        words("a x\"y z\";", &["a", "x\"y", "z\""]);
+    }
+
+    #[test]
+    fn blocks_and_lines() {
+        let directives = parse("a {\n  b 1;\n  c { d; }\n}\ne;\n").unwrap();
+        let line = |directive: &Directive| (directive.name.clone(), directive.place.line);
+        let outer: Vec<_> = directives.iter().map(line).collect();
+        assert_eq!(outer, [("a".to_owned(), 1), ("e".to_owned(), 5)]);
+        let inner: Vec<_> = directives.first().unwrap().block.iter().map(line).collect();
+        assert_eq!(inner, [("b".to_owned(), 2), ("c".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn lua_is_left_alone() {
+        let text = "content_by_lua_block {\n -- it's }\n ngx.say(\"}\") if x then { } end\n}\na;";
+        let directives = parse(text).unwrap();
+        assert_eq!(directives.len(), 2);
+    }
+
+    #[test]
+    fn says_where_it_breaks() {
+        for (text, says) in [
+            ("a;\nb", "nginx.conf:2: \"b\" does not end with a semicolon"),
+            ("a {\n b;\n", "nginx.conf:1: this block is never closed"),
+            ("a;\n}\n", "nginx.conf:2: \"}\" closes a block that is not open"),
+            ("a;\n'b;\n", "nginx.conf:2: the quote ' is never closed"),
+            (";", "nginx.conf:1: a directive has no name"),
+            ("include a b;", "nginx.conf:1: \"include\" takes one file"),
+            ("a;\ninclude other.conf;", "nginx.conf:2: cannot include other.conf: No such file"),
+            ("include nginx.conf;", "nginx.conf:1: files include each other in a circle"),
+            (&"a{".repeat(100_000), "too deep"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+}
