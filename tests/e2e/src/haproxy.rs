@@ -15,13 +15,14 @@ pub struct HaProxy {
     // Dropped in this order: the process before its folder and ports.
     process: Option<Guard>,
     folder: Folder,
+    global: String,
     config: String,
 }
 
 impl HaProxy {
     #[allow(clippy::new_without_default, reason = "each one is a new folder")]
     pub fn new() -> Self {
-        Self { process: None, folder: Folder::new(), config: String::new() }
+        Self { process: None, folder: Folder::new(), global: String::new(), config: String::new() }
     }
 
     /// Adds a listener in TCP mode that passes everything on to `target`, and
@@ -36,6 +37,11 @@ impl HaProxy {
         number
     }
 
+    /// Adds a line to the section `global`.
+    pub fn global(&mut self, line: &str) {
+        self.global.push_str(&format!("    {line}\n"));
+    }
+
     /// The folder, for certificates.
     pub fn dir(&self) -> &Path {
         self.folder.path()
@@ -48,7 +54,8 @@ impl HaProxy {
         let config = self.folder.path().join("haproxy.cfg");
         let defaults = "defaults\n    mode tcp\n    timeout connect 20s\n    timeout client 60s\n    \
                         timeout server 60s\n";
-        fs::write(&config, format!("{defaults}{}", self.config)).expect("own folder");
+        let text = format!("global\n{}{defaults}{}", self.global, self.config);
+        fs::write(&config, text).expect("own folder");
         let output = self.folder.path().join("output.log");
         let file = fs::File::create(&output).expect("own folder");
         let mut command = Command::new(program);

@@ -65,6 +65,7 @@ mod policies;
 mod port;
 mod process;
 mod program;
+pub mod senders;
 mod site;
 mod subsystem;
 mod tls;
