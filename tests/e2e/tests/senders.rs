@@ -1,6 +1,8 @@
 //! A test for each sender, each way of it and each server: the table is in
 //! src/senders/table.rs.
 
+use std::process::Command;
+
 use libtest_mimic::{Arguments, Failed, Trial};
 use realpeer_e2e::senders::{Place, ROWS, Row, run};
 
@@ -9,7 +11,9 @@ fn main() {
         let missing = row.sender.missing();
         row.places.iter().map(move |place| trial(row, *place, missing.as_deref()))
     });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+    let document = Trial::test("the_document_is_the_table", document);
+    let trials = trials.chain([document]).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
 /// One whose sender cannot be had counts as ignored, and says so.
@@ -25,6 +29,12 @@ fn trial(row: &'static Row, place: Place, missing: Option<&str>) -> Trial {
     Trial::test(name, test).with_ignored_flag(missing.is_some())
 }
 
+fn document() -> Result<(), Failed> {
+    let output = Command::new(env!("CARGO_BIN_EXE_senders")).arg("--check").output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { Ok(()) } else { Err(Failed::from(said)) }
+}
+
 fn identifier(name: &str) -> String {
-    name.replace(", ", "_").replace([' ', '.'], "_").to_lowercase()
+    name.replace(", ", "_").replace('/', "").replace([' ', '.'], "_").to_lowercase()
 }

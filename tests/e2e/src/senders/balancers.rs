@@ -8,10 +8,13 @@ use crate::port::Port;
 use crate::site::Site;
 use crate::which::Which;
 
+/// Where the id of a connection is asked for, all have this one.
+const UNIQUE_ID: &str = "unique-id-format connection-1";
+
 /// A visitor on 127.0.0.1 of a HAProxy whose `server` line ends in these words.
 pub(super) fn haproxy(receiver: &Receiver, words: &str) -> Visited {
     let mut haproxy = HaProxy::new();
-    let front = haproxy.listener("", "unique-id-format id-%bp", receiver.port, words);
+    let front = haproxy.listener("", UNIQUE_ID, receiver.port, words);
     let _haproxy = haproxy.start();
     over_ipv4(front)
 }
@@ -53,12 +56,8 @@ fn haproxy_tls(receiver: &Receiver, words: &str, shown: Option<&str>) -> Visited
     let trusted = haproxy.dir().join("authority.pem");
     std::fs::write(&pem, own.pem.clone() + &own.key_pem).expect("own folder");
     std::fs::write(&trusted, authority.pem()).expect("own folder");
-    let bind = format!(
-        "ssl crt {} ca-file {} verify optional",
-        pem.display(),
-        trusted.display()
-    );
-    let front = haproxy.listener(&bind, "unique-id-format id-%bi", receiver.port, words);
+    let bind = format!("ssl crt {} ca-file {} verify optional", pem.display(), trusted.display());
+    let front = haproxy.listener(&bind, UNIQUE_ID, receiver.port, words);
     let _haproxy = haproxy.start();
     let shown = shown.map(|name| authority.issue(name));
     over_tls(front, &authority, shown.as_ref())
@@ -73,7 +72,12 @@ pub(super) fn haproxy_tls_without(receiver: &Receiver, words: &str) -> Visited {
 }
 
 /// nginx's stream in front, of this version, listening on what `front` says.
-fn nginx(which: Which, listen: &str, receiver: &Receiver, visit: impl Fn(u16) -> Visited) -> Visited {
+fn nginx(
+    which: Which,
+    listen: &str,
+    receiver: &Receiver,
+    visit: impl Fn(u16) -> Visited,
+) -> Visited {
     let mut site = Site::native(which);
     let front = site.port();
     site.stream(format!(

@@ -1,24 +1,38 @@
 //! dnsdist in front of a server of DNS.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 
 use super::place::Receiver;
 use super::visit::{Visited, send_only};
 use crate::dnsdist::DnsDist;
+use crate::port::Port;
 
-/// Asks for the address of a.example.
-const QUESTION: &[u8] =
-    b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\x07example\0\0\x01\0\x01";
+/// Asks for the address of someserver.example. Ten letters' length is a line
+/// feed: Apache, which takes this for a request, has its line and answers.
+const QUESTION: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x0asomeserver\x07example\0\0\x01\0\x01";
 
 const UP: &str = "getServer(0):setUp()\n";
 
 /// Over TCP. `lines` are of its configuration.
 pub(super) fn tcp(receiver: &Receiver, lines: &str) -> Visited {
-    let dnsdist =
-        DnsDist::configured(receiver.port, ", tcpOnly=true", &format!("{UP}{lines}"));
-    let length = u16::try_from(QUESTION.len()).expect("short").to_be_bytes();
-    let visited = send_only(dnsdist.port(), &[&length, QUESTION].concat());
+    let dnsdist = DnsDist::configured(receiver.port, ", tcpOnly=true", &format!("{UP}{lines}"));
+    let visited = ask_over_tcp(dnsdist.port());
     receiver.wait_for(1);
+    visited
+}
+
+fn ask_over_tcp(port: u16) -> Visited {
+    let length = u16::try_from(QUESTION.len()).expect("short").to_be_bytes();
+    send_only(port, &[&length, QUESTION].concat())
+}
+
+/// Over HTTP/2 and TLS, in which this version puts its header.
+pub(super) fn https(receiver: &Receiver, _: &str) -> Visited {
+    let options = ", tls='openssl', subjectName='localhost', validateCertificates=false, \
+                   dohPath='/dns-query'";
+    let dnsdist = DnsDist::configured(receiver.port, options, UP);
+    let visited = ask_over_tcp(dnsdist.port());
+    receiver.wait_for_refusal();
     visited
 }
 
@@ -26,7 +40,19 @@ pub(super) fn tcp(receiver: &Receiver, lines: &str) -> Visited {
 pub(super) fn udp(receiver: &Receiver, lines: &str) -> Visited {
     let dnsdist = DnsDist::configured(receiver.port, "", &format!("{UP}{lines}"));
     let listener = SocketAddr::from(([127, 0, 0, 1], dnsdist.port()));
-    let visitor = UdpSocket::bind("127.0.0.9:0").expect("a free port");
+    ask_over_udp(receiver, "127.0.0.9:0", listener)
+}
+
+pub(super) fn udp_ipv6(receiver: &Receiver, _: &str) -> Visited {
+    let port = Port::claim();
+    let listener = SocketAddr::from((Ipv6Addr::LOCALHOST, port.number()));
+    let lines = format!("{UP}addLocal('{listener}')");
+    let _dnsdist = DnsDist::configured(receiver.port, "", &lines);
+    ask_over_udp(receiver, "[::1]:0", listener)
+}
+
+fn ask_over_udp(receiver: &Receiver, from: &str, listener: SocketAddr) -> Visited {
+    let visitor = UdpSocket::bind(from).expect("a free port");
     visitor.send_to(QUESTION, listener).expect("a datagram");
     let payload = receiver.datagram();
     // The question's number is dnsdist's own.

@@ -26,4 +26,4 @@ pub use place::Place;
 pub use program::Sender;
 pub use run::run;
 pub use table::{ROWS, Row};
-pub use wanted::{Tlv, Wanted, Whose};
+pub use wanted::{Read, Tlv, Wanted, Whose};

@@ -7,7 +7,7 @@ use crate::process::must_exist;
 use crate::which::{Which, root};
 
 /// Who writes the header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sender {
     HaProxy,
     Nginx(Which),
@@ -102,6 +102,8 @@ fn absent(name: &str) -> String {
 
 /// The first thing in a text that looks like a version.
 fn number(text: &str) -> Option<String> {
+    // Envoy says its path first, which may have a number in it.
+    let text = text.split_once(" version: ").map_or(text, |(_, said)| said);
     text.split(|c: char| !c.is_ascii_digit() && c != '.')
         .find(|word| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit()))
         .map(|word| word.trim_end_matches('.').to_owned())
@@ -136,7 +138,10 @@ mod tests {
             ("stunnel 5.68 on x86_64-pc-linux-gnu", "5.68"),
             ("hitch 1.7.2", "1.7.2"),
             ("varnishd (varnish-7.1.1 revision 7cee1c5)", "7.1.1"),
-            ("envoy  version: 9e5580933739775e/1.40.0/Clean/RELEASE/BoringSSL", "1.40.0"),
+            (
+                "/lib/python3.11/envoy  version: 9e5580933739775e/1.40.0/Clean/RELEASE/BoringSSL",
+                "1.40.0",
+            ),
             ("8.16.0-DEV", "8.16.0"),
         ] {
             assert_eq!(number(said).as_deref(), Some(version), "{said}");

@@ -5,7 +5,7 @@ use super::program::Sender;
 use super::visit::Visited;
 use super::wanted::Tlv::{Is, Long, Some as Any};
 use super::wanted::Whose::{Senders, SendersNamed, Visitors};
-use super::wanted::{Tlv, Wanted};
+use super::wanted::{Read, Tlv, Wanted};
 use super::{balancers, checks, clients, clouds, dns, envoy, tls_ends, varnish};
 use crate::which::Which;
 
@@ -21,8 +21,7 @@ pub struct Row {
     /// For `visit`: the words of its configuration that matter.
     pub(super) words: &'static str,
     pub places: &'static [Place],
-    /// None: there is no request, and no word about it either.
-    pub wanted: Option<Wanted>,
+    pub wanted: Wanted,
 }
 
 impl Row {
@@ -33,8 +32,9 @@ impl Row {
     }
 }
 
-const HTTP: &[Place] =
-    &[Place::Http(Which::Debian), Place::Http(Which::Built), Place::Apache];
+const HTTP: &[Place] = &[Place::Http(Which::Debian), Place::Http(Which::Built), Place::Apache];
+const TLS_AND_HTTP2: &[Place] =
+    &[Place::Https(Which::Debian), Place::Https(Which::Built), Place::ApacheTls];
 const STREAM_AND_APACHE: &[Place] =
     &[Place::Stream(Which::Debian), Place::Stream(Which::Built), Place::Apache];
 const MAIL: &[Place] = &[Place::Mail(Which::Debian), Place::Mail(Which::Built)];
@@ -45,26 +45,23 @@ type Tlvs = &'static [(&'static str, Tlv)];
 const NONE: Tlvs = &[];
 const CHECKSUM: Tlvs = &[("hex_0x03", Long(8))];
 
-const V1: Option<Wanted> = Some(Wanted::v1(Visitors));
-const V2: Option<Wanted> = Some(Wanted::v2(Visitors, NONE));
+const V1: Wanted = Wanted::v1(Visitors);
+const V2: Wanted = Wanted::v2(Visitors, NONE);
 /// A header without an address: version 1 says UNKNOWN.
-const UNKNOWN: Option<Wanted> =
-    Some(Wanted { result: "no_address", ..Wanted::v1(Senders) });
-const LOCAL: Option<Wanted> = Some(Wanted::v2(Senders, NONE));
-const OWN_V1: Option<Wanted> = Some(Wanted::v1(SendersNamed));
+const UNKNOWN: Wanted = Wanted::Read(Read { result: "no_address", ..Read::v1(Senders) });
+const LOCAL: Wanted = Wanted::v2(Senders, NONE);
+const OWN_V1: Wanted = Wanted::v1(SendersNamed);
 
-const DIRECT: Option<Wanted> =
-    Some(Wanted { result: "direct", version: None, ..Wanted::v1(Senders) });
+const DIRECT: Wanted = Wanted::Read(Read { result: "direct", version: None, ..Read::v1(Senders) });
 
 const TLS: Tlvs = &[("ssl_version", Is("TLSv1.3")), ("ssl_verified", Is("0"))];
-const TLS_NAMED: Tlvs = &[
-    ("ssl_version", Is("TLSv1.3")),
-    ("ssl_verified", Is("1")),
-    ("ssl_cn", Is("visitor.example")),
-];
+/// HAProxy says that there is none.
+const NO_TLS: Tlvs = &[("ssl_verified", Is("0"))];
+const TLS_NAMED: Tlvs =
+    &[("ssl_version", Is("TLSv1.3")), ("ssl_verified", Is("1")), ("ssl_cn", Is("visitor.example"))];
 const EVERYTHING: Tlvs = &[
     ("hex_0x03", Long(8)),
-    ("unique_id", Any),
+    ("unique_id", Is("connection-1")),
     ("authority", Is("localhost")),
     ("ssl_version", Is("TLSv1.3")),
     ("ssl_verified", Is("1")),
@@ -79,6 +76,14 @@ const HITCH: Tlvs = &[
     ("ssl_cipher", Any),
     ("ssl_verified", Is("0")),
 ];
+/// The client's certificate, as text, in a type of its own.
+const HITCH_NAMED: Tlvs = &[
+    ("authority", Is("localhost")),
+    ("ssl_version", Is("TLSv1.3")),
+    ("ssl_cipher", Any),
+    ("ssl_verified", Is("1")),
+    ("hex_0xe0", Any),
+];
 const DNSDIST: Tlvs =
     &[("alpn", Is("dot")), ("unique_id", Is("question-1")), ("hex_0xe0", Is("78"))];
 const ENVOY: Tlvs = &[
@@ -92,8 +97,8 @@ const ENVOY_TLVS: &str = r#""version": "V2", "added_tlvs": [
     {"type": 2, "value": "d3d3LmV4YW1wbGU="}, {"type": 5, "value": "aWQtMQ=="},
     {"type": 224, "value": "AK/H7grIAAI="}]"#;
 
-const fn v2(tlvs: Tlvs) -> Option<Wanted> {
-    Some(Wanted::v2(Visitors, tlvs))
+const fn v2(tlvs: Tlvs) -> Wanted {
+    Wanted::v2(Visitors, tlvs)
 }
 
 #[rustfmt::skip]
@@ -127,7 +132,7 @@ pub const ROWS: &[Row] = &[
         places: HTTP, wanted: v2(CHECKSUM) },
     Row { sender: Sender::HaProxy, test: "unique_id", how: "`send-proxy-v2`, `unique-id`",
         visit: balancers::haproxy, words: "send-proxy-v2 proxy-v2-options unique-id",
-        places: HTTP, wanted: v2(&[("unique_id", Any)]) },
+        places: HTTP, wanted: v2(&[("unique_id", Is("connection-1"))]) },
     Row { sender: Sender::HaProxy, test: "authority", how: "`send-proxy-v2`, `authority`, over TLS",
         visit: balancers::haproxy_tls_without, words: "send-proxy-v2 proxy-v2-options authority",
         places: HTTP, wanted: v2(&[("authority", Is("localhost"))]) },
@@ -142,7 +147,7 @@ pub const ROWS: &[Row] = &[
         places: HTTP, wanted: v2(TLS) },
     Row { sender: Sender::HaProxy, test: "send_proxy_v2_ssl_cn_plain", how: "`send-proxy-v2-ssl-cn`, without TLS",
         visit: balancers::haproxy, words: "send-proxy-v2-ssl-cn",
-        places: HTTP, wanted: v2(NONE) },
+        places: HTTP, wanted: v2(NO_TLS) },
     Row { sender: Sender::HaProxy, test: "everything", how: "`send-proxy-v2-ssl-cn`, all `proxy-v2-options`, over TLS with a certificate",
         visit: balancers::haproxy_tls_with_certificate, words: "send-proxy-v2-ssl-cn proxy-v2-options crc32c,unique-id,authority,ssl,cert-cn,cert-key,cert-sig,ssl-cipher",
         places: HTTP, wanted: v2(EVERYTHING) },
@@ -154,13 +159,13 @@ pub const ROWS: &[Row] = &[
         places: HTTP, wanted: LOCAL },
     Row { sender: Sender::HaProxy, test: "http_check_v2_crc32c", how: "check by `httpchk`, `send-proxy-v2`, `crc32c`",
         visit: checks::haproxy_http, words: "send-proxy-v2 proxy-v2-options crc32c",
-        places: HTTP, wanted: Some(Wanted::v2(Senders, CHECKSUM)) },
+        places: HTTP, wanted: Wanted::v2(Senders, CHECKSUM) },
     Row { sender: Sender::HaProxy, test: "connect_check_v1", how: "check by connecting, `send-proxy`",
         visit: checks::haproxy_connect, words: "send-proxy",
-        places: HTTP, wanted: None },
+        places: HTTP, wanted: Wanted::Quiet },
     Row { sender: Sender::HaProxy, test: "connect_check_v2", how: "check by connecting, `send-proxy-v2`",
         visit: checks::haproxy_connect, words: "send-proxy-v2",
-        places: HTTP, wanted: None },
+        places: HTTP, wanted: Wanted::Quiet },
 
     Row { sender: Sender::Nginx(Which::Debian), test: "ipv4", how: "`proxy_protocol on`",
         visit: balancers::nginx_debian, words: "IPv4",
@@ -207,10 +212,10 @@ pub const ROWS: &[Row] = &[
         places: HTTP, wanted: v2(HITCH) },
     Row { sender: Sender::Hitch, test: "v2_no_tlvs", how: "`write-proxy-v2`, `proxy-tlv = off`",
         visit: tls_ends::hitch, words: "127.0.0.1\nwrite-proxy-v2 = on\nproxy-tlv = off",
-        places: HTTP, wanted: V2 },
+        places: HTTP, wanted: v2(&[("authority", Is("localhost"))]) },
     Row { sender: Sender::Hitch, test: "v2_client_certificate", how: "`write-proxy-v2`, with a client's certificate",
         visit: tls_ends::hitch, words: "127.0.0.1\nwrite-proxy-v2 = on\nproxy-client-cert = on\nclient-verify = required\nclient-verify-ca = \"AUTHORITY\"",
-        places: HTTP, wanted: v2(HITCH) },
+        places: HTTP, wanted: v2(HITCH_NAMED) },
 
     Row { sender: Sender::Varnish, test: "v1", how: "`.proxy_header = 1`",
         visit: varnish::ipv4, words: ".proxy_header = 1;",
@@ -226,7 +231,7 @@ pub const ROWS: &[Row] = &[
         places: HTTP, wanted: V2 },
     Row { sender: Sender::Varnish, test: "probe_v1", how: "probe, `.proxy_header = 1`",
         visit: varnish::probe, words: ".proxy_header = 1;",
-        places: HTTP, wanted: UNKNOWN },
+        places: HTTP, wanted: OWN_V1 },
     Row { sender: Sender::Varnish, test: "probe_v2", how: "probe, `.proxy_header = 2`",
         visit: varnish::probe, words: ".proxy_header = 2;",
         places: HTTP, wanted: LOCAL },
@@ -237,8 +242,14 @@ pub const ROWS: &[Row] = &[
     Row { sender: Sender::DnsDist, test: "tcp_tlvs", how: "`useProxyProtocol`, `SetProxyProtocolValuesAction`, over TCP",
         visit: dns::tcp, words: "addAction(AllRule(), SetProxyProtocolValuesAction({[1]='dot', [5]='question-1', [224]='x'}))",
         places: STREAM_AND_APACHE, wanted: v2(DNSDIST) },
+    Row { sender: Sender::DnsDist, test: "https", how: "`useProxyProtocol`, `dohPath`: the header is inside TLS",
+        visit: dns::https, words: "",
+        places: TLS_AND_HTTP2, wanted: Wanted::Refused("no_header") },
     Row { sender: Sender::DnsDist, test: "udp", how: "`useProxyProtocol`, over UDP",
         visit: dns::udp, words: "",
+        places: DATAGRAMS, wanted: V2 },
+    Row { sender: Sender::DnsDist, test: "udp_ipv6", how: "`useProxyProtocol`, over UDP and IPv6",
+        visit: dns::udp_ipv6, words: "",
         places: DATAGRAMS, wanted: V2 },
     Row { sender: Sender::DnsDist, test: "udp_tlvs", how: "`useProxyProtocol`, `SetProxyProtocolValuesAction`, over UDP",
         visit: dns::udp, words: "addAction(AllRule(), SetProxyProtocolValuesAction({[1]='dot', [5]='question-1', [224]='x'}))",
@@ -264,21 +275,27 @@ pub const ROWS: &[Row] = &[
         places: HTTP, wanted: v2(ENVOY) },
     Row { sender: Sender::Envoy, test: "check_v1", how: "check by HTTP, `version: V1`",
         visit: envoy::check, words: r#""version": "V1""#,
-        places: HTTP, wanted: UNKNOWN },
+        places: HTTP, wanted: OWN_V1 },
     Row { sender: Sender::Envoy, test: "check_v2", how: "check by HTTP, `version: V2`",
         visit: envoy::check, words: r#""version": "V2""#,
         places: HTTP, wanted: LOCAL },
 
     Row { sender: Sender::Curl, test: "haproxy_protocol", how: "`--haproxy-protocol`",
-        visit: clients::curl, words: "--haproxy-protocol",
+        visit: clients::curl, words: "127.0.0.1",
+        places: HTTP, wanted: OWN_V1 },
+    Row { sender: Sender::Curl, test: "haproxy_protocol_ipv6", how: "`--haproxy-protocol`, over IPv6",
+        visit: clients::curl, words: "[::1]",
         places: HTTP, wanted: OWN_V1 },
 
-    Row { sender: Sender::Libcurl, test: "client_ip", how: "`--haproxy-clientip 192.0.2.7`",
-        visit: clients::libcurl, words: "192.0.2.7",
+    Row { sender: Sender::Libcurl, test: "client_ip", how: "`CURLOPT_HAPROXY_CLIENT_IP`, IPv4 over IPv4",
+        visit: clients::libcurl, words: "127.0.0.1 192.0.2.7",
         places: HTTP, wanted: V1 },
-    Row { sender: Sender::Libcurl, test: "client_ip_v6", how: "`--haproxy-clientip 2001:db8::7`",
-        visit: clients::libcurl, words: "2001:db8::7",
+    Row { sender: Sender::Libcurl, test: "client_ip_v6", how: "`CURLOPT_HAPROXY_CLIENT_IP`, IPv6 over IPv6",
+        visit: clients::libcurl, words: "[::1] 2001:db8::7",
         places: HTTP, wanted: V1 },
+    Row { sender: Sender::Libcurl, test: "client_ip_mixed", how: "`CURLOPT_HAPROXY_CLIENT_IP`, IPv6 over IPv4",
+        visit: clients::libcurl_refused, words: "127.0.0.1 2001:db8::7",
+        places: HTTP, wanted: Wanted::Refused("bad_v1") },
 
     Row { sender: Sender::Swaks, test: "v1", how: "`--proxy-version 1`",
         visit: clients::swaks, words: "--proxy-version 1 --proxy-family TCP4 --proxy-source 192.0.2.7 --proxy-source-port 4321 --proxy-dest 198.51.100.1 --proxy-dest-port 25",
@@ -292,9 +309,9 @@ pub const ROWS: &[Row] = &[
     Row { sender: Sender::Swaks, test: "v2_ipv6", how: "`--proxy-version 2`, IPv6",
         visit: clients::swaks, words: "--proxy-version 2 --proxy-family AF_INET6 --proxy-source 2001:db8::7 --proxy-source-port 4321 --proxy-dest 2001:db8::1 --proxy-dest-port 25",
         places: MAIL, wanted: V2 },
-    Row { sender: Sender::Swaks, test: "v2_local", how: "`--proxy-version 2`, LOCAL",
+    Row { sender: Sender::Swaks, test: "v2_local", how: "`--proxy-command LOCAL`, written as command 2",
         visit: clients::swaks, words: "--proxy-version 2 --proxy-command LOCAL --proxy-family AF_INET --proxy-source 192.0.2.7 --proxy-source-port 4321 --proxy-dest 198.51.100.1 --proxy-dest-port 25",
-        places: MAIL, wanted: LOCAL },
+        places: MAIL, wanted: Wanted::Refused("bad_command") },
 
     Row { sender: Sender::Aws, test: "nlb", how: "NLB",
         visit: clouds::aws, words: "",
@@ -304,7 +321,7 @@ pub const ROWS: &[Row] = &[
         places: HTTP, wanted: v2(&[("hex_0x03", Long(8)), ("aws_vpce_id", Is("vpce-0123456789abcdef0"))]) },
     Row { sender: Sender::Aws, test: "nlb_check", how: "NLB, health check",
         visit: clouds::aws_check, words: "",
-        places: HTTP, wanted: Some(Wanted::v2(Senders, &[("hex_0x03", Is("bce5951f"))])) },
+        places: HTTP, wanted: Wanted::v2(Senders, &[("hex_0x03", Is("bce5951f"))]) },
     Row { sender: Sender::Aws, test: "classic", how: "Classic ELB",
         visit: clouds::aws_classic, words: "",
         places: HTTP, wanted: V1 },

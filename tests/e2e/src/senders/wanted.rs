@@ -26,9 +26,20 @@ pub enum Tlv {
     Some,
 }
 
+/// What must come of it.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted {
+    /// Every connection is served, and logged like this.
+    Read(Read),
+    /// There is no request, and no word about it either.
+    Quiet,
+    /// The header is wrong, for this reason.
+    Refused(&'static str),
+}
+
 /// What must be read. A TLV that is not listed must not be there.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted {
+pub struct Read {
     pub result: &'static str,
     /// None where nothing was looked for.
     pub version: Option<&'static str>,
@@ -60,15 +71,20 @@ pub(super) const TLVS: [&str; 17] = [
 
 impl Wanted {
     pub(super) const fn v1(client: Whose) -> Self {
-        let result = if matches!(client, Whose::Senders) { "local" } else { "proxy" };
-        Self { result, version: Some("1"), client, tlvs: &[] }
+        Self::Read(Read::v1(client))
     }
 
-    pub(super) const fn v2(
-        client: Whose,
-        tlvs: &'static [(&'static str, Tlv)],
-    ) -> Self {
-        Self { version: Some("2"), tlvs, ..Self::v1(client) }
+    pub(super) const fn v2(client: Whose, tlvs: &'static [(&'static str, Tlv)]) -> Self {
+        Self::Read(Read { version: Some("2"), tlvs, ..Read::v1(client) })
+    }
+}
+
+impl Read {
+    /// A sender that names nobody says LOCAL in version 2, and UNKNOWN in
+    /// version 1.
+    pub(super) const fn v1(client: Whose) -> Self {
+        let result = if matches!(client, Whose::Senders) { "local" } else { "proxy" };
+        Self { result, version: Some("1"), client, tlvs: &[] }
     }
 
     /// What is wrong with one connection as the server has logged it.
