@@ -17,12 +17,20 @@ pub struct HaProxy {
     folder: Folder,
     global: String,
     config: String,
+    /// Those of sections.
+    ports: Vec<u16>,
 }
 
 impl HaProxy {
     #[allow(clippy::new_without_default, reason = "each one is a new folder")]
     pub fn new() -> Self {
-        Self { process: None, folder: Folder::new(), global: String::new(), config: String::new() }
+        Self {
+            process: None,
+            folder: Folder::new(),
+            global: String::new(),
+            config: String::new(),
+            ports: Vec::new(),
+        }
     }
 
     /// Adds a listener in TCP mode that passes everything on to `target`, and
@@ -35,6 +43,14 @@ impl HaProxy {
              server behind 127.0.0.1:{target} {server}\n"
         ));
         number
+    }
+
+    /// Adds a section as it is, for what [`listener`](Self::listener) does not
+    /// do. It has to listen before [`start`](Self::start) returns on these.
+    pub fn section(&mut self, ports: &[u16], lines: &str) {
+        self.ports.extend(ports);
+        self.config.push_str(lines);
+        self.config.push('\n');
     }
 
     /// Adds a line to the section `global`.
@@ -71,7 +87,8 @@ impl HaProxy {
                 let said = fs::read_to_string(&output).unwrap_or_default();
                 panic!("haproxy did not start: {status}\n{said}");
             }
-            self.folder.ports().all(is_listening).then_some(())
+            let ports = self.folder.ports().chain(self.ports.iter().copied());
+            ports.into_iter().all(is_listening).then_some(())
         });
         self.process = Some(process);
         self

@@ -59,6 +59,7 @@ mod log;
 mod logs;
 mod mail_backend;
 mod mpm;
+pub mod network;
 mod nginx;
 mod page;
 mod policies;
