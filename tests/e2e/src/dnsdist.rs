@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::nginx::is_listening;
 use crate::port::Port;
 use crate::process::{Guard, must_exist};
 use crate::wait::wait_until;
@@ -59,7 +60,9 @@ impl DnsDist {
                 let said = fs::read_to_string(&output).unwrap_or_default();
                 panic!("dnsdist did not start: {status}\n{said}");
             }
-            is_bound_to_udp(port.number()).then_some(())
+            // On both, one after the other.
+            let port = port.number();
+            (is_bound_to_udp(port) && is_listening(port)).then_some(())
         });
         Self { _process: process, _dir: dir, port }
     }

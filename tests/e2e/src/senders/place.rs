@@ -264,8 +264,8 @@ impl Receiver {
         let log = self.error_log();
         let (served, ending) = log.split_at(served.min(log.len()));
         let complaints = served[self.begun..].lines().filter(|line| is_complaint(line));
-        let refusals = ending.lines().filter(|line| line.contains("realpeer"));
-        complaints.chain(refusals).map(str::to_owned).collect()
+        let ours = ending.lines().filter(|line| line.contains("[realpeer:") && is_complaint(line));
+        complaints.chain(ours).map(str::to_owned).collect()
     }
 }
 
@@ -286,8 +286,8 @@ fn mail_page(request: &crate::upstream::Request) -> Vars {
 /// What nobody wants to read about a connection that is in order.
 fn is_complaint(line: &str) -> bool {
     let loud = ["warn", "error", "crit", "alert", "emerg"];
-    let said = |level: &&str| {
+    let said = |level: &str| {
         line.contains(&format!("[{level}] ")) || line.contains(&format!(":{level}] "))
     };
-    loud.iter().any(|level| said(&level)) || line.contains("realpeer: refused")
+    loud.iter().any(|level| said(level)) || line.contains("realpeer: refused")
 }

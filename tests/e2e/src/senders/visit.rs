@@ -94,9 +94,9 @@ fn tls(client: Client, port: u16, trusted: &Authority, own: Option<&Certificate>
 }
 
 /// Sends a question over TCP and waits for the end, whatever is answered.
-pub(super) fn send_only(port: u16, bytes: &[u8]) -> Visited {
+pub(super) fn ask_and_be_left(port: u16, bytes: &[u8]) -> Visited {
     let mut client = Client::from(VISITOR, port);
     let visited = connected(&client, port);
-    client.send(bytes);
+    client.send(bytes).ending();
     visited
 }
