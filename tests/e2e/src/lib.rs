@@ -44,6 +44,7 @@ mod auth_http;
 mod certificates;
 mod check;
 mod client;
+pub mod consumers;
 mod curl;
 mod dialogue;
 mod dnsdist;
