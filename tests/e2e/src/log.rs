@@ -42,7 +42,7 @@ impl Refusal {
             None => (rest, None),
         };
         let clean = !listener.contains(' ') && !peer.contains(' ') && !text.is_empty();
-        // Apache writes no brackets around the address in front.
+        // Apache writes an address of IPv6 and its port without brackets.
         let same = client.is_none_or(|client| client == peer.replace(['[', ']'], ""));
         (clean && same).then(|| Self {
             level: level.to_owned(),
