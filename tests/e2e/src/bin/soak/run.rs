@@ -5,8 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
-use realpeer_e2e::{Logs, Watch};
+use realpeer_e2e::{Logs, PATIENCE, Watch};
 
 use crate::client::{Outcome, drive, visit};
 use crate::plan::{Kind, Material};
@@ -80,8 +81,7 @@ pub fn run(
     for column in server.columns {
         visit_safely(&server, column.visited, &mut Random::new(seed, u64::MAX), &seen);
     }
-    server.settle();
-    let before = Holdings::of(&workers);
+    let (_, before) = at_rest(&server, &workers);
 
     let all = connections * 3;
     let mut samples = Vec::new();
@@ -93,8 +93,8 @@ pub fn run(
                 scope.spawn(|| clients(&server, &material, seed, &next, end, &seen));
             }
         });
-        let active = server.settle();
-        samples.push((active, Holdings::of(&workers)));
+        let (active, held) = at_rest(&server, &workers);
+        samples.push((active, held));
         if active != 1 {
             // It would only be waited for again.
             break;
@@ -173,6 +173,22 @@ pub fn run(
         check("reports", processes == running.processes(), format!("of {processes} processes"));
     }
     Outcomes { kinds: seen.kinds, endings: seen.endings, refused, served, checks, reports }
+}
+
+/// How many connections are left, and what the workers hold: the same as before
+/// the server was asked again, as a file may be open a moment longer than its
+/// connection.
+fn at_rest(server: &Server, workers: &[u32]) -> (u64, Holdings) {
+    let start = Instant::now();
+    let mut before = Holdings::of(workers);
+    loop {
+        let active = server.settle();
+        let held = Holdings::of(workers);
+        if held.descriptors == before.descriptors || active != 1 || start.elapsed() > PATIENCE {
+            return (active, held);
+        }
+        before = held;
+    }
 }
 
 /// One client after the other, until all of them were there.
