@@ -222,7 +222,7 @@ on_each_mpm! {
     /// The system starts no program with a variable that is too long.
     fn a_long_tlv_is_there_only_where_it_is_asked_for(mpm) {
         let long = visitor().tlv(0x02, vec![b'x'; 10_000]).tlv(0x01, b"h2").build();
-        let unasked = told(mpm, "RealPeer require all\nRealPeerMaxHeader 65551", &[long.clone()]);
+        let unasked = told(mpm, "RealPeer require all\nRealPeerMaxHeader 65551", std::slice::from_ref(&long));
         assert_eq!(unasked[0].get("REALPEER_TLV_AUTHORITY"), None);
         assert_eq!(unasked[0]["REALPEER_TLV_ALPN"], "h2");
         let asked = "RealPeer require all\nRealPeerMaxHeader 65551\nRealPeerTLV authority";

@@ -34,8 +34,8 @@ on_each_mpm! {
         let apache = site.start();
         let whole = h2_requests(&[1]);
         let mut client = Client::connect(port);
-        client.send_pieces([&whole[..7]]).send(&whole[7..]);
-        client.ending();
+        client.send(&whole[..7]).wait_until_taken();
+        client.send(&whole[7..]).ending();
         apache.wait_for_access(" 400 \"PRI * HTTP/2.0\"");
     }
 
@@ -43,15 +43,15 @@ on_each_mpm! {
         let mut site = ApacheSite::native(mpm);
         site.load("remoteip");
         let port = site.host(
-            "RemoteIPProxyProtocol On\n<Location />\nRequire ip 8.0.0.1\n</Location>",
+            "RemoteIPProxyProtocol On\n<Location />\nRequire ip 192.0.2.1\n</Location>",
         );
         let apache = site.start();
         let visit = |address: &str| {
             let header = format!("PROXY TCP4 {address} 198.51.100.1 4321 443\r\n");
             Client::connect(port).send(header).get("/").status
         };
-        assert_eq!(visit("010.0.0.1"), 200);
-        assert_eq!(visit("10.0.0.1"), 403);
-        apache.wait_for_access("010.0.0.1:");
+        assert_eq!(visit("0300.0.2.1"), 200);
+        assert_eq!(visit("192.0.2.7"), 403);
+        apache.wait_for_access("0300.0.2.1:");
     }
 }

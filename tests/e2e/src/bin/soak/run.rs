@@ -5,8 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
-use realpeer_e2e::{Logs, Watch};
+use realpeer_e2e::{Logs, PATIENCE, Watch};
 
 use crate::client::{Outcome, drive, visit};
 use crate::plan::{Kind, Material};
@@ -80,8 +81,7 @@ pub fn run(
     for column in server.columns {
         visit_safely(&server, column.visited, &mut Random::new(seed, u64::MAX), &seen);
     }
-    server.settle();
-    let before = Holdings::of(&workers);
+    let (_, before) = at_rest(&server, &workers);
 
     let all = connections * 3;
     let mut samples = Vec::new();
@@ -93,8 +93,8 @@ pub fn run(
                 scope.spawn(|| clients(&server, &material, seed, &next, end, &seen));
             }
         });
-        let active = server.settle();
-        samples.push((active, Holdings::of(&workers)));
+        let (active, held) = at_rest(&server, &workers);
+        samples.push((active, held));
         if active != 1 {
             // It would only be waited for again.
             break;
@@ -124,7 +124,10 @@ pub fn run(
     let stuck: u64 = seen.endings.get(&Outcome::Stuck).into_iter().flatten().sum();
     check("none forgotten", stuck == 0, format!("{stuck} were not closed"));
     check("workers", same_workers, if same_workers { "the same" } else { "others" }.into());
-    let active: Vec<_> = samples.iter().map(|(active, _)| active.to_string()).collect();
+    let active: Vec<_> = samples
+        .iter()
+        .map(|(active, _)| if *active == u64::MAX { "?".into() } else { active.to_string() })
+        .collect();
     check(
         "status page",
         samples.iter().all(|(active, _)| *active == 1),
@@ -170,6 +173,22 @@ pub fn run(
         check("reports", processes == running.processes(), format!("of {processes} processes"));
     }
     Outcomes { kinds: seen.kinds, endings: seen.endings, refused, served, checks, reports }
+}
+
+/// How many connections are left, and what the workers hold: the same as before
+/// the server was asked again, as a file may be open a moment longer than its
+/// connection.
+fn at_rest(server: &Server, workers: &[u32]) -> (u64, Holdings) {
+    let start = Instant::now();
+    let mut before = Holdings::of(workers);
+    loop {
+        let active = server.settle();
+        let held = Holdings::of(workers);
+        if held.descriptors == before.descriptors || active != 1 || start.elapsed() > PATIENCE {
+            return (active, held);
+        }
+        before = held;
+    }
 }
 
 /// One client after the other, until all of them were there.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::panic::catch_unwind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -168,7 +169,9 @@ impl Server {
     pub fn settle(&self) -> u64 {
         let start = Instant::now();
         loop {
-            let active = self.status.active();
+            // A tool may have ended the one process that there was.
+            let status = self.status;
+            let Ok(active) = catch_unwind(move || status.active()) else { return u64::MAX };
             let left = active.saturating_add(self.open_sockets());
             if left == 1 || start.elapsed() > PATIENCE {
                 return left;

@@ -38,7 +38,7 @@ pub const REASONS: [Reason; 16] = [
         section: "2.1",
         title: "an IPv4 address is four numbers from 0 to 255 without heading zeroes",
         why: "mod_remoteip leaves reading it to the system, which takes short and hex and \
-              octal-looking forms, and logs the text as it came: `010.0.0.1` in the log and 8.0.0.1 \
+              octal-looking forms, and logs the text as it came: `0300.0.2.1` in the log is 192.0.2.1 \
               in `Require ip`. The address of the destination is not looked at.",
     },
     Reason {
