@@ -21,7 +21,11 @@ VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SONAME    = librealpeer.so.0
 LIBRARY   = librealpeer.so.0.$(shell echo $(VERSION) | cut -d. -f2-)
 LIB       = build/lib
-RELEASE   = $(or $(CARGO_TARGET_DIR),target)/$(addsuffix /,$(CARGO_BUILD_TARGET))release
+
+# For the shell: where cargo is to build, whatever its configuration says, and
+# what has been built there.
+TARGET    = "$${CARGO_TARGET_DIR:-target}"
+RELEASE   = $(TARGET)/"$${CARGO_BUILD_TARGET:+$$CARGO_BUILD_TARGET/}release"
 
 CARGO     = cargo
 CC       ?= cc
@@ -49,8 +53,9 @@ all: lib header-compiles
 ## lib           librealpeer.a and librealpeer.so into build/lib/
 .PHONY: lib
 lib: setup-build
+	@rm -f $(RELEASE)/librealpeer.a $(RELEASE)/librealpeer.so
 	@MAKEFLAGS= $(CARGO) rustc --quiet --locked --release --lib \
-		--no-default-features --features capi \
+		--target-dir $(TARGET) --no-default-features --features capi \
 		--crate-type staticlib,cdylib
 	@mkdir -p $(LIB)
 	@tools/install-changed $(RELEASE)/librealpeer.a $(LIB)/librealpeer.a
@@ -71,22 +76,28 @@ $(BUILT): $(SOURCES)
 	fi
 	@$(MAKE) --no-print-directory lib
 
-# tools/install, told all that it wants to know.
-installing = @LIB='$(LIB)' LIBRARY='$(LIBRARY)' SONAME='$(SONAME)' \
-	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' \
-	INCLUDEDIR='$(INCLUDEDIR)' PKGCONFIGDIR='$(PKGCONFIGDIR)' \
-	CMAKEDIR='$(CMAKEDIR)' tools/install
+# What tools/install wants to know goes through the environment: the shell does
+# not get to see it, whatever is in it.
+install uninstall: private export LIB := $(LIB)
+install uninstall: private export LIBRARY := $(LIBRARY)
+install uninstall: private export SONAME := $(SONAME)
+install uninstall: private export DESTDIR := $(DESTDIR)
+install uninstall: private export PREFIX := $(PREFIX)
+install uninstall: private export LIBDIR := $(LIBDIR)
+install uninstall: private export INCLUDEDIR := $(INCLUDEDIR)
+install uninstall: private export PKGCONFIGDIR := $(PKGCONFIGDIR)
+install uninstall: private export CMAKEDIR := $(CMAKEDIR)
 
 ## install       the C library, its header, and files for pkg-config and CMake to
 ##               PREFIX=/usr/local; LIBDIR=, INCLUDEDIR= and DESTDIR= count too
 .PHONY: install
 install: $(BUILT)
-	$(installing) install
+	@tools/install install
 
 ## uninstall     takes them away again; say the same folders
 .PHONY: uninstall
 uninstall:
-	$(installing) uninstall
+	@tools/install uninstall
 
 # As C99 and as C++11, with all warnings, and with nothing included before it.
 .PHONY: header-compiles
@@ -110,7 +121,9 @@ header-check: setup-build header-compiles
 ## cli           the command realpeer, into build/bin/
 .PHONY: cli
 cli: setup-build
-	@MAKEFLAGS= $(CARGO) build --quiet --locked --release -p realpeer-cli
+	@rm -f $(RELEASE)/realpeer
+	@MAKEFLAGS= $(CARGO) build --quiet --locked --release -p realpeer-cli \
+		--target-dir $(TARGET)
 	@mkdir -p build/bin
 	@tools/install-changed $(RELEASE)/realpeer build/bin/realpeer
 

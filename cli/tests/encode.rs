@@ -150,3 +150,9 @@ fn has_the_version_of_the_library() {
     let version = manifest.lines().find_map(|line| line.strip_prefix("version = ")).unwrap();
     call(&["--version"]).is(0).says(&format!("realpeer {}\n", version.trim_matches('"')));
 }
+
+/// What was asked for is not left out.
+#[test]
+fn no_unix_sockets_in_version_1() {
+    call(&["encode", "-1", "-s", "unix:/a", "-d", "unix:@b"]).is(2).complains("no Unix sockets");
+}

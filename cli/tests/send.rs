@@ -95,6 +95,37 @@ fn ends_when_the_peer_closes() {
     drop(stdin);
 }
 
+/// The server has said all and goes on listening.
+#[test]
+fn sends_all_of_its_input_to_a_peer_that_is_silent() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = listener.local_addr().unwrap().to_string();
+    let server = thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        stream.write_all(b"hi\n").unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut got = Vec::new();
+        stream.read_to_end(&mut got).unwrap();
+        got.len()
+    });
+    let input = vec![b'x'; 20 << 20];
+    common::call_with(&["send", "-l", &to], &input).is(0).says("hi");
+    assert_eq!(server.join().unwrap(), 16 + input.len());
+}
+
+#[test]
+fn says_that_the_peer_did_not_take_all() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = listener.local_addr().unwrap().to_string();
+    let server = thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        stream.read_exact(&mut [0; 16]).unwrap();
+        stream.shutdown(std::net::Shutdown::Both).unwrap();
+    });
+    common::call_with(&["send", "-l", &to], &vec![b'x'; 20 << 20]).is(1).complains(&to);
+    server.join().unwrap();
+}
+
 #[test]
 fn says_why_it_could_not() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -13,7 +13,6 @@
 
 #define _GNU_SOURCE  /* accept4 */
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <signal.h>
@@ -363,22 +362,29 @@ watch(int *fd)
 static int
 listen_on(const char *host, const char *port)
 {
-    int                 fd, on = 1;
-    struct sockaddr_in  address;
+    int              fd, rc, on = 1;
+    struct addrinfo  hints, *found;
 
-    memset(&address, 0, sizeof(address));
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = inet_addr(host);
-    address.sin_port = htons((uint16_t) atoi(port));
+    memset(&hints, 0, sizeof(hints));
+    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
+    hints.ai_socktype = SOCK_STREAM;
 
-    fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    rc = getaddrinfo(host, port, &hints, &found);
+    if (rc != 0) {
+        fprintf(stderr, "%s, port %s: %s\n", host, port, gai_strerror(rc));
+        exit(2);
+    }
+
+    fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 
-    if (bind(fd, (struct sockaddr *) &address, sizeof(address)) != 0
+    if (bind(fd, found->ai_addr, found->ai_addrlen) != 0
         || listen(fd, SOMAXCONN) != 0)
     {
         give_up("listen");
     }
+
+    freeaddrinfo(found);
 
     return fd;
 }

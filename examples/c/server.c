@@ -42,11 +42,11 @@ serve(int fd, const realpeer_rule *balancer)
 int
 main(int argc, char **argv)
 {
-    int                 fd, listener = socket(AF_INET, SOCK_STREAM, 0);
+    int                 fd, on = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
     realpeer_rule       balancer;
     struct sockaddr_in  address = { .sin_family = AF_INET };
 
-    if (argc != 4
+    if (argc != 4 || inet_pton(AF_INET, argv[1], &address.sin_addr) != 1
         || realpeer_rule_parse(argv[3], strlen(argv[3]),
                                REALPEER_POLICY_REQUIRE, 0, &balancer,
                                sizeof(balancer)) < 0
@@ -56,8 +56,8 @@ main(int argc, char **argv)
         return 2;
     }
 
-    address.sin_addr.s_addr = inet_addr(argv[1]);
     address.sin_port = htons((uint16_t) atoi(argv[2]));
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (bind(listener, (struct sockaddr *) &address, sizeof(address)) != 0
         || listen(listener, SOMAXCONN) != 0)
     {

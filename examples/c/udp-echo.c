@@ -12,7 +12,7 @@
  * answers, as dnsdist throws away what is none.
  */
 
-#include <arpa/inet.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,9 +65,9 @@ answer(int fd, const realpeer_rule *rule, int dns)
 int
 main(int argc, char **argv)
 {
-    int                 fd;
-    realpeer_rule       rule;
-    struct sockaddr_in  address;
+    int              fd, rc;
+    realpeer_rule    rule;
+    struct addrinfo  hints, *found;
 
     if (argc < 4
         || realpeer_rule_parse(argv[3], strlen(argv[3]),
@@ -79,16 +79,23 @@ main(int argc, char **argv)
         return 2;
     }
 
-    memset(&address, 0, sizeof(address));
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = inet_addr(argv[1]);
-    address.sin_port = htons((uint16_t) atoi(argv[2]));
+    memset(&hints, 0, sizeof(hints));
+    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
+    hints.ai_socktype = SOCK_DGRAM;
 
-    fd = socket(AF_INET, SOCK_DGRAM, 0);
-    if (bind(fd, (struct sockaddr *) &address, sizeof(address)) != 0) {
+    rc = getaddrinfo(argv[1], argv[2], &hints, &found);
+    if (rc != 0) {
+        fprintf(stderr, "%s, port %s: %s\n", argv[1], argv[2],
+                gai_strerror(rc));
+        return 2;
+    }
+
+    fd = socket(found->ai_family, SOCK_DGRAM, 0);
+    if (bind(fd, found->ai_addr, found->ai_addrlen) != 0) {
         perror("bind");
         return 1;
     }
+    freeaddrinfo(found);
 
     setvbuf(stdout, NULL, _IOLBF, 0);
 

@@ -75,6 +75,33 @@ fn without_a_warning() {
     }
 }
 
+/// Nobody would get to a server that listens on another address than is meant.
+#[test]
+fn an_address_that_is_none() {
+    let workshop = Workshop::new();
+    for (name, arguments) in [
+        ("server", &["127.0.0.1"][..]),
+        ("epoll", &["1000", "require", "127.0.0.1"]),
+        ("httpd", &["require", "127.0.0.1"]),
+        ("udp-echo", &["127.0.0.1"]),
+    ] {
+        workshop.build(name);
+        for address in ["nonsense", "127.0.0.256", "example.com"] {
+            let mut program = workshop.program(name);
+            let program = program.args([address, "0"]).args(arguments);
+            let status = Command::new("timeout")
+                .arg("20")
+                .arg(program.get_program())
+                .args(program.get_args())
+                .envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))))
+                .stderr(Stdio::null())
+                .status()
+                .expect("timeout");
+            assert_eq!(status.code(), Some(2), "{name} {address}");
+        }
+    }
+}
+
 #[test]
 fn the_shortest_server() {
     let workshop = Workshop::new();
@@ -175,6 +202,22 @@ fn a_web_server() {
     let page = direct.get("/");
     must_show(&page, &place("visitor", direct.local()));
     must_show(&page, "<b id=\"balancer\">none</b>");
+
+    // Balancers' own checks; and what comes with a request is left alone.
+    for (request, wanted) in [
+        ("HEAD / HTTP/1.0\r\n\r\n", "HTTP/1.1 200 "),
+        ("OPTIONS / HTTP/1.0\r\n\r\n", "HTTP/1.1 405 "),
+        ("POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi", "HTTP/1.1 405 "),
+        ("GET / HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi", "HTTP/1.1 200 "),
+    ] {
+        match Client::from("127.0.0.8", port).send(request).ending() {
+            Ending::Answered(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
+                assert!(text.starts_with(wanted), "{request}: {text}");
+            }
+            other => panic!("{request}: {other:?}"),
+        }
+    }
 
     Client::from("127.0.0.7", port).send("GET / HTTP/1.0\r\n\r\n").must_be_closed();
     server.wait_for("refused: this source is not allowed to connect here");
