@@ -1,8 +1,8 @@
 //! What a running server has written to its logs so far.
 
-use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::log::Refusal;
 use crate::wait::wait_until;
@@ -12,12 +12,12 @@ use crate::wait::wait_until;
 #[derive(Debug)]
 pub struct Logs {
     dir: PathBuf,
-    refusals_seen: Cell<usize>,
+    refusals_seen: AtomicUsize,
 }
 
 impl Logs {
     pub(crate) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), refusals_seen: Cell::new(0) }
+        Self { dir: dir.to_owned(), refusals_seen: AtomicUsize::new(0) }
     }
 
     /// The folder of the server.
@@ -81,7 +81,7 @@ impl Logs {
     /// The refusals logged since this was asked last.
     pub fn new_refusals(&self) -> Vec<Refusal> {
         let all = self.refusals();
-        let seen = self.refusals_seen.replace(all.len());
+        let seen = self.refusals_seen.swap(all.len(), Ordering::Relaxed);
         all[seen..].to_vec()
     }
 

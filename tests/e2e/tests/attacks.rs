@@ -9,8 +9,8 @@ use std::io::Write;
 use std::sync::mpsc;
 
 use realpeer_e2e::{
-    Answer, HeaderLimits, PATIENCE, Place, Receivers, Site, Upstream, V2, Wanted, on_each_nginx,
-    ssl_value, usual_limits, v1, wait_until,
+    Answer, HeaderLimits, PATIENCE, Place, Receivers, Site, Upstream, V2, Vars, Wanted,
+    on_each_nginx, ssl_value, usual_limits, v1, wait_until,
 };
 
 const VISITOR: &str = "192.0.2.7:4321";
@@ -42,23 +42,25 @@ fn for_each_place(receivers: &Receivers, mut test: impl FnMut(Place)) {
     assert_eq!(receivers.complaints(), Vec::<String>::new());
 }
 
+/// What a page says.
+struct Seen(Place, Option<Vars>);
+
+impl Seen {
+    /// Nothing from mail, which has no variables.
+    fn var(&self, name: &str) -> String {
+        self.1.as_ref().map(|vars| vars.var(&self.0.variable(name))).unwrap_or_default()
+    }
+}
+
 /// Sends a header and what this server answers to in one segment; it must be
-/// served as `client`. Gives what the page says of a variable.
+/// served as `client`.
 #[track_caller]
-fn served(
-    receivers: &Receivers,
-    place: Place,
-    header: &[u8],
-    client: &str,
-) -> impl Fn(&str) -> String {
+fn served(receivers: &Receivers, place: Place, header: &[u8], client: &str) -> Seen {
     let limits = if header.len() > 4096 { longest() } else { usual_limits() };
     let answer = receivers.connect(place, &limits, PEER).ask(header);
     let Answer::Served { client: seen, vars } = answer else { panic!("{place:?}: {answer:?}") };
     assert_eq!(seen, client, "{place:?}");
-    move |name| match &vars {
-        Some(vars) => vars.var(&place.variable(name)),
-        None => String::new(),
-    }
+    Seen(place, vars)
 }
 
 /// Sends it, which must be refused for this reason and without a byte.
@@ -160,9 +162,9 @@ fn attack_05_nothing_is_left_of_another_connection() {
                 refused(&receivers, place, &usual_limits(), &bytes, "short_address");
             }
             for header in [V2::local().build(), b"PROXY UNKNOWN\r\n".to_vec()] {
-                let var = served(&receivers, place, &header, PEER);
-                assert_eq!(var("realpeer_addr"), "", "{place:?}");
-                assert_eq!(var("realpeer_tlv_authority"), "", "{place:?}");
+                let seen = served(&receivers, place, &header, PEER);
+                assert_eq!(seen.var("realpeer_addr"), "", "{place:?}");
+                assert_eq!(seen.var("realpeer_tlv_authority"), "", "{place:?}");
             }
         }
     });
@@ -189,9 +191,9 @@ fn attack_08_ipv6_on_a_socket_of_ipv4() {
     for_each_place(&receivers, |place| {
         let (client, server) = ("[2001:db8::7]:4321", "[2001:db8::1]:443");
         for header in [v1(client, server), V2::proxy(client, server).build()] {
-            let var = served(&receivers, place, &header, "2001:db8::7");
+            let seen = served(&receivers, place, &header, "2001:db8::7");
             if place.has_variables() {
-                assert_eq!(var("realpeer_server_addr"), "2001:db8::1");
+                assert_eq!(seen.var("realpeer_server_addr"), "2001:db8::1");
             }
         }
     });
@@ -205,12 +207,12 @@ fn attack_09_local_and_all_that_asks_for_an_address() {
     let headers = [V2::local().build(), aws, b"PROXY UNKNOWN\r\n".to_vec()];
     for_each_place(&receivers, |place| {
         for header in &headers {
-            let var = served(&receivers, place, header, PEER);
+            let seen = served(&receivers, place, header, PEER);
             for name in ["addr", "port", "server_addr", "server_port", "tlv_ssl_cn"] {
-                assert_eq!(var(&format!("realpeer_{name}")), "", "{place:?}, {name}");
+                assert_eq!(seen.var(&format!("realpeer_{name}")), "", "{place:?}, {name}");
             }
             if place.has_variables() {
-                assert_eq!(var("realpeer_proxy_addr"), PEER);
+                assert_eq!(seen.var("realpeer_proxy_addr"), PEER);
             }
         }
     });
@@ -256,10 +258,10 @@ fn attack_13_ssl_within_ssl() {
     }
     let header = visitor().tlv(0x20, nested).build();
     for_each_place(&receivers, |place| {
-        let var = served(&receivers, place, &header, "192.0.2.7");
+        let seen = served(&receivers, place, &header, "192.0.2.7");
         if place.has_variables() {
             assert_eq!(
-                (var("realpeer_tlv_ssl_verified"), var("realpeer_tlv_ssl_cn")),
+                (seen.var("realpeer_tlv_ssl_verified"), seen.var("realpeer_tlv_ssl_cn")),
                 ("1".into(), String::new())
             );
         }
@@ -278,14 +280,14 @@ fn attack_14_odd_tlvs() {
     let long = "a".repeat(60_000);
     let long = visitor().tlv(2, &long).tlv(0x20, ssl_value(7, 0, &[(0x22, &[b'b'; 5000])])).build();
     for_each_place(&receivers, |place| {
-        let var = served(&receivers, place, &empty, "192.0.2.7");
+        let seen = served(&receivers, place, &empty, "192.0.2.7");
         for name in names {
-            assert_eq!(var(&format!("realpeer_tlv_{name}")), "", "{place:?}, {name}");
+            assert_eq!(seen.var(&format!("realpeer_tlv_{name}")), "", "{place:?}, {name}");
         }
-        let var = served(&receivers, place, &long, "192.0.2.7");
+        let seen = served(&receivers, place, &long, "192.0.2.7");
         if place.has_variables() {
-            assert_eq!(var("realpeer_tlv_authority").len(), 60_000, "{place:?}");
-            assert_eq!(var("realpeer_tlv_ssl_cn").len(), 5000, "{place:?}");
+            assert_eq!(seen.var("realpeer_tlv_authority").len(), 60_000, "{place:?}");
+            assert_eq!(seen.var("realpeer_tlv_ssl_cn").len(), 5000, "{place:?}");
         }
         for length in 0..5 {
             let header = visitor().tlv(0x20, vec![7; length]).build();
