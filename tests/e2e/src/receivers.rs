@@ -235,7 +235,7 @@ impl Receivers {
             let names: String = asked_for.iter().map(|name| format!(" {name}")).collect();
             site.config(format!("RealPeerTLV{names}"));
         }
-        let page = site.host("KeepAliveTimeout 600\nMaxKeepAliveRequests 0");
+        let page = site.host("");
         let mut ports = BTreeMap::new();
         for limits in &wanted.limits {
             let policy = crate::allowing::as_apache(&policy(limits, wanted.timeout));
@@ -275,7 +275,8 @@ impl Receivers {
 
     /// A page of the same server that is asked meanwhile.
     pub fn page(&self, place: Place) -> Page {
-        Page(Client::connect(self.server(place).page))
+        let port = self.server(place).page;
+        Page { port, client: (!place.is_apache()).then(|| Client::connect(port)) }
     }
 
     /// All refusals logged so far, by who was refused and where.
@@ -441,13 +442,21 @@ fn heard(place: Place, stream: &mut impl Read) -> Answer {
 /// A page of a server. One with a single worker has seen what came before once
 /// it has answered here.
 #[derive(Debug)]
-pub struct Page(Client);
+pub struct Page {
+    port: u16,
+    /// Kept open by nginx; Apache closes idle ones when it needs their threads.
+    client: Option<Client>,
+}
 
 impl Page {
     /// The first time the worker may just have accepted the connection that is
     /// waited for; the second time it has read what came on it.
     pub fn visit_twice(&mut self) {
-        self.0.get("/");
-        self.0.get("/");
+        for _ in 0..2 {
+            match &mut self.client {
+                Some(client) => client.get("/"),
+                None => Client::connect(self.port).get("/"),
+            };
+        }
     }
 }
