@@ -16,8 +16,9 @@ use serde_json::Value;
 /// why.
 const ARGUED: &[(&str, &str)] = &[];
 
-/// As many connections wait at a time as every server takes.
-const AT_ONCE: usize = 50;
+/// As many connections wait at a time as every server takes, those of its other
+/// listener beside them.
+const AT_ONCE: usize = 20;
 /// Of a header longer than this not every cut is tried, nor is every byte of it
 /// looked at before the next is sent.
 const SHORT: usize = 1000;
