@@ -1,7 +1,6 @@
 //! The vectors, and the parser of the library itself, through Rust and through C.
 
 #[path = "../../../../common/mod.rs"]
-#[allow(dead_code)] // it serves other tests as well
 mod common;
 
 use realpeer_testdata::Vector;
