@@ -230,7 +230,7 @@ fn unread_by_peer(stream: &TcpStream) -> Option<u64> {
     let ours = stream.local_addr().ok()?.port();
     let theirs = stream.peer_addr().ok()?.port();
     let (local, remote) = (format!(":{theirs:04X}"), format!(":{ours:04X}"));
-    ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
+    ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"].iter().find_map(|table| {
         let table = fs::read_to_string(table).ok()?;
         let line = table.lines().find(|line| {
             let mut fields = line.split_whitespace().skip(1);

@@ -15,13 +15,22 @@ pub struct HaProxy {
     // Dropped in this order: the process before its folder and ports.
     process: Option<Guard>,
     folder: Folder,
+    global: String,
     config: String,
+    /// Those of sections.
+    ports: Vec<u16>,
 }
 
 impl HaProxy {
     #[allow(clippy::new_without_default, reason = "each one is a new folder")]
     pub fn new() -> Self {
-        Self { process: None, folder: Folder::new(), config: String::new() }
+        Self {
+            process: None,
+            folder: Folder::new(),
+            global: String::new(),
+            config: String::new(),
+            ports: Vec::new(),
+        }
     }
 
     /// Adds a listener in TCP mode that passes everything on to `target`, and
@@ -36,6 +45,19 @@ impl HaProxy {
         number
     }
 
+    /// Adds a section as it is, for what [`listener`](Self::listener) does not
+    /// do. It has to listen before [`start`](Self::start) returns on these.
+    pub fn section(&mut self, ports: &[u16], lines: &str) {
+        self.ports.extend(ports);
+        self.config.push_str(lines);
+        self.config.push('\n');
+    }
+
+    /// Adds a line to the section `global`.
+    pub fn global(&mut self, line: &str) {
+        self.global.push_str(&format!("    {line}\n"));
+    }
+
     /// The folder, for certificates.
     pub fn dir(&self) -> &Path {
         self.folder.path()
@@ -48,7 +70,8 @@ impl HaProxy {
         let config = self.folder.path().join("haproxy.cfg");
         let defaults = "defaults\n    mode tcp\n    timeout connect 20s\n    timeout client 60s\n    \
                         timeout server 60s\n";
-        fs::write(&config, format!("{defaults}{}", self.config)).expect("own folder");
+        let text = format!("global\n{}{defaults}{}", self.global, self.config);
+        fs::write(&config, text).expect("own folder");
         let output = self.folder.path().join("output.log");
         let file = fs::File::create(&output).expect("own folder");
         let mut command = Command::new(program);
@@ -64,7 +87,8 @@ impl HaProxy {
                 let said = fs::read_to_string(&output).unwrap_or_default();
                 panic!("haproxy did not start: {status}\n{said}");
             }
-            self.folder.ports().all(is_listening).then_some(())
+            let ports = self.folder.ports().chain(self.ports.iter().copied());
+            ports.into_iter().all(is_listening).then_some(())
         });
         self.process = Some(process);
         self

@@ -42,7 +42,8 @@ impl Refusal {
             None => (rest, None),
         };
         let clean = !listener.contains(' ') && !peer.contains(' ') && !text.is_empty();
-        let same = client.is_none_or(|client| client == peer);
+        // Apache writes an address of IPv6 and its port without brackets.
+        let same = client.is_none_or(|client| client == peer.replace(['[', ']'], ""));
         (clean && same).then(|| Self {
             level: level.to_owned(),
             result: result.to_owned(),

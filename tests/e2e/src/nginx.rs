@@ -204,7 +204,7 @@ fn pid_in(dir: &Path) -> Option<u32> {
 /// Whether a TCP socket of this machine listens on `port`, found without
 /// connecting to it, which a server under test would notice.
 pub(crate) fn is_listening(port: u16) -> bool {
-    ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|table| {
+    ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"].iter().any(|table| {
         fs::read_to_string(table).unwrap_or_default().lines().any(|line| {
             let mut fields = line.split_whitespace().skip(1);
             let local = fields.next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Varnish, as a server that reads the header.
+//! Varnish, as a server that reads the header, and as one that writes it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -24,30 +24,42 @@ pub struct Varnish {
 impl Varnish {
     /// Answers with these expressions of VCL, one `name=value` a line.
     pub fn page(expressions: &[(&str, &str)]) -> Self {
-        let program = PathBuf::from("/usr/sbin/varnishd");
-        must_exist(&program, "tools/setup check");
-        let dir =
-            tempfile::Builder::new().prefix("realpeer-e2e-").tempdir().expect("a temporary folder");
-        let port = Port::claim();
         let lines: Vec<String> = expressions
             .iter()
             .map(|(name, expression)| format!("\"{name}=\" + {expression} + {{\"\n\"}}"))
             .collect();
-        let vcl = dir.path().join("page.vcl");
-        let text = format!(
+        let vcl = format!(
             "vcl 4.1;\nimport proxy;\nimport std;\nbackend none none;\n\
              sub vcl_recv {{ return (synth(200)); }}\n\
              sub vcl_synth {{ synthetic({}); return (deliver); }}\n",
             lines.join(" + ")
         );
-        fs::write(&vcl, text).expect("own folder");
+        Self::start(&vcl, ",PROXY", "")
+    }
+
+    /// Serves as this VCL says, on its port of 127.0.0.1 and, where one is
+    /// given, on another address.
+    pub(crate) fn serving(vcl: &str, other: &str) -> Self {
+        Self::start(vcl, "", other)
+    }
+
+    fn start(vcl: &str, protocol: &str, other: &str) -> Self {
+        let program = PathBuf::from("/usr/sbin/varnishd");
+        must_exist(&program, "tools/setup check");
+        let dir =
+            tempfile::Builder::new().prefix("realpeer-e2e-").tempdir().expect("a temporary folder");
+        let port = Port::claim();
+        let file = dir.path().join("page.vcl");
+        fs::write(&file, vcl).expect("own folder");
+        let vcl = file;
         let output = dir.path().join("output.log");
         let file = fs::File::create(&output).expect("own folder");
         let mut command = Command::new(program);
         command
             // As root it would become somebody who may not enter the folder.
             .args(["-F", "-j", "none", "-a"])
-            .arg(format!("127.0.0.1:{port},PROXY"))
+            .arg(format!("127.0.0.1:{port}{protocol}"))
+            .args((!other.is_empty()).then_some(["-a", other]).into_iter().flatten())
             .arg("-f")
             .arg(&vcl)
             .arg("-n")

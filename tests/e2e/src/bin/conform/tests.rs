@@ -33,7 +33,7 @@ impl Tests {
         let text = fs::read(log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
         Self::read(&String::from_utf8_lossy(&text), |line| {
             let (name, result) = line.strip_prefix("test ")?.split_once(" ... ")?;
-            Some((name, result == "ok"))
+            Some((name.trim_end(), result.trim() == "ok"))
         })
     }
 
