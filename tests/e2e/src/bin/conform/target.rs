@@ -37,7 +37,9 @@ impl Target {
             "examples_c" | "written" | "command" => vec![Self::Library],
             // Those that run before all servers at once.
             "attacks" if test.ends_with("_local_sent_on") => vec![Self::Nginx],
-            "attacks" => vec![Self::Nginx, Self::Apache],
+            "consumers_table" if test.contains("::Apache") => vec![Self::Apache],
+            "consumers_table" if test.contains("::nginx") => vec![Self::Nginx],
+            "attacks" | "consumers_table" => vec![Self::Nginx, Self::Apache],
             _ if !servers.exists() => vec![Self::Library],
             _ if file.starts_with("apache_") => vec![Self::Apache],
             _ => vec![Self::Nginx],
