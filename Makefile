@@ -176,6 +176,15 @@ demo: setup-build-nginx-demo
 check:
 	+@CARGO="$(CARGO)" tools/check
 
+## conformance   writes docs/conformance.md: each clause, its tests, and what came
+##               of them on the library, on nginx and on Apache
+.PHONY: conformance
+conformance: setup-check nginx nginx-src apache
+	+@MAKEFLAGS= $(CARGO) test --quiet --locked --workspace \
+		--features realpeer/ffi --tests --no-run
+	@MAKEFLAGS= CARGO="$(CARGO)" $(CARGO) run --quiet --locked -p realpeer-e2e \
+		--bin conform -- --write
+
 ## soak          CONNECTIONS=20000 of every kind through each module: alone, with
 ##               sanitizers and under valgrind; SEED=1 for the same ones again;
 ##               SERVERS="nginx event worker prefork", the latter three Apache's

@@ -67,7 +67,8 @@ impl Client {
     pub fn between(source: IpAddr, target: SocketAddr) -> Self {
         let socket =
             Socket::new(Domain::for_address(target), Type::STREAM, None).expect("a socket");
-        socket.bind(&SocketAddr::new(source, 0).into()).expect("a source address");
+        // With tens of thousands of connections about, a port may not be found at once.
+        wait_until("a source address", || socket.bind(&SocketAddr::new(source, 0).into()).ok());
         socket.connect(&target.into()).expect("a listener");
         let stream = TcpStream::from(socket);
         // Each write of a test is a segment of its own.

@@ -70,6 +70,7 @@ mod policies;
 mod port;
 mod process;
 mod program;
+mod receivers;
 pub mod senders;
 mod site;
 mod subsystem;
@@ -110,6 +111,9 @@ pub use page::{NATIVE_PAGE, PAGE, STREAM_PAGE, Vars, location, stream_return};
 pub use policies::{POLICIES, Policed};
 pub use port::Port;
 pub use program::Program;
+pub use receivers::{
+    Answer, HeaderLimits, NGINX_KINDS, Page, Place, Receivers, Visit, Wanted, usual_limits,
+};
 pub use site::Site;
 pub use subsystem::Subsystem;
 pub use tls::TlsClient;

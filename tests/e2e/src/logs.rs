@@ -81,7 +81,7 @@ impl Logs {
     /// The refusals logged since this was asked last.
     pub fn new_refusals(&self) -> Vec<Refusal> {
         let all = self.refusals();
-        let seen = self.refusals_seen.swap(all.len(), Ordering::SeqCst);
+        let seen = self.refusals_seen.swap(all.len(), Ordering::Relaxed);
         all[seen..].to_vec()
     }
 

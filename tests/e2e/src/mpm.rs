@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::process::must_exist;
 
 /// A multi-processing module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Mpm {
     /// Threads, and a connection that is idle has none. The default.
     Event,
