@@ -1,8 +1,8 @@
 //! The shortest server behind a balancer: tells each client who it is.
 
-use std::io::{Error, Read, Write};
+use std::io::{Error, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use realpeer::{Action, Policy, Receiver, Rule, Rules, Settings};
 
@@ -11,8 +11,10 @@ fn serve(stream: &mut TcpStream, rules: Rules<'_>) -> Result<(), Error> {
     let mut buffer = [0; 4096];
     let policy = rules.find(peer.ip().into());
     let mut receiver = Receiver::new(policy, Settings::default(), &mut buffer);
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let end = Instant::now() + Duration::from_secs(5);
     while receiver.decision().action == Action::More {
+        let left = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero());
+        stream.set_read_timeout(Some(left.ok_or(ErrorKind::TimedOut)?))?;
         let n = stream.read(receiver.missing())?;
         receiver.filled(n);
     }
