@@ -286,7 +286,9 @@ fn attack_14_odd_tlvs() {
         }
         let seen = served(&receivers, place, &long, "192.0.2.7");
         if place.has_variables() {
-            assert_eq!(seen.var("realpeer_tlv_authority").len(), 60_000, "{place:?}");
+            // Apache's programs get nothing that long unless they are to.
+            let length = if matches!(place, Place::Apache(..)) { 0 } else { 60_000 };
+            assert_eq!(seen.var("realpeer_tlv_authority").len(), length, "{place:?}");
             assert_eq!(seen.var("realpeer_tlv_ssl_cn").len(), 5000, "{place:?}");
         }
         for length in 0..5 {
