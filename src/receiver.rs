@@ -89,8 +89,8 @@ impl<'b> Receiver<'b> {
     pub fn decision(&self) -> Decision<'_> {
         let bytes = self.buffer.get(..self.seen).unwrap_or(&[]);
         let decision = decide(self.policy, &self.settings, bytes, self.event);
-        if decision.action == Action::More && self.have == self.buffer.len() {
-            // There is no room to wait for more.
+        if decision.action == Action::More && self.seen == self.buffer.len() {
+            // There is no room to wait for more, nor to look at more.
             return Decision {
                 action: Action::Refuse,
                 outcome: Outcome::TooLong,

@@ -162,6 +162,22 @@ fn a_buffer_that_is_too_small() {
     }
 }
 
+/// A buffer that is full of what may yet be another protocol's: nothing of that is
+/// taken off the stream, but more cannot be looked at either.
+#[test]
+fn a_buffer_full_of_undecided_bytes() {
+    for policy in [Policy::Optional, Policy::Strip] {
+        for stream in [&b"PROX"[..], b"\r\n\r\n\0\r\nQUIT"] {
+            let mut buffer = vec![0; stream.len()];
+            let mut receiver = Receiver::new(policy, Settings::default(), &mut buffer);
+            receiver.room().copy_from_slice(stream);
+            assert_eq!(receiver.peeked(stream.len()), 0);
+            assert_eq!(receiver.decision().outcome.name(), "too_long");
+            assert_eq!(receiver.room().len(), stream.len());
+        }
+    }
+}
+
 #[test]
 fn the_time_and_the_end() {
     for (policy, stream, closed, timed_out) in [
