@@ -34,6 +34,24 @@ impl<'a> Input<'a> {
         value.split('"').next()
     }
 
+    /// A member that is a number.
+    fn number(&self, name: &str) -> Option<usize> {
+        let (_, value) = self.line.split_once(&format!("\"{name}\": "))?;
+        value.split(',').next()?.parse().ok()
+    }
+
+    /// Types and values of the TLVs, where they are listed.
+    fn tlvs(&self) -> Option<Vec<(u8, String)>> {
+        let (_, list) = self.line.split_once("\"tlvs\": [")?;
+        let (list, _) = list.split_once(']')?;
+        let tlv = |text: &str| {
+            let (_, kind) = text.split_once("\"type\": ")?;
+            let (kind, hex) = kind.split_once(", \"hex\": \"")?;
+            Some((kind.parse().ok()?, hex.split('"').next()?.to_owned()))
+        };
+        list.split('}').filter(|text| !text.is_empty()).map(tlv).collect()
+    }
+
     /// `addr|port`, where it is an IP address.
     fn address(&self, name: &str) -> Option<SocketAddr> {
         let (ip, port) = self.field(name)?.split_once('|')?;
@@ -67,12 +85,20 @@ fn fault(input: &Input<'_>, seen_in_parts: &mut usize) -> Option<String> {
     if input.field("src") == Some("real") && header.outcome() == Outcome::Proxy {
         return Some("replaces the connection's own address".to_owned());
     }
+    if input.number("header_len").is_some_and(|len| len != header.len()) {
+        return Some(format!("has {} bytes", header.len()));
+    }
     for (name, is) in [("src", header.source()), ("dst", header.destination())] {
-        if let (Some(wanted), Outcome::Proxy) = (input.address(name), header.outcome()) {
-            if is != Some(wanted) {
-                return Some(format!("{name} is {is:?}, not {wanted}"));
+        if let (Some(wanted), Some(is)) = (input.address(name), is) {
+            if is != wanted {
+                return Some(format!("{name} is {is}, not {wanted}"));
             }
         }
+    }
+    let hex = |value: &[u8]| value.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let tlvs: Vec<_> = header.tlvs().map(|tlv| (tlv.kind, hex(tlv.value))).collect();
+    if input.tlvs().is_some_and(|wanted| wanted != tlvs) {
+        return Some(format!("TLVs are {tlvs:?}"));
     }
     None
 }
