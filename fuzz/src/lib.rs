@@ -11,7 +11,7 @@ pub mod differential;
 pub mod ffi;
 pub mod memory;
 pub mod mutate;
-pub mod oracle;
+pub use realpeer_testdata::oracle;
 pub mod parse;
 pub mod rules;
 pub mod stream;

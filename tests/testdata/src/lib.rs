@@ -3,6 +3,7 @@
 
 pub mod encode;
 mod notation;
+pub mod oracle;
 mod vector;
 
 pub use notation::bytes;
