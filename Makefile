@@ -10,6 +10,10 @@ SHELL = /bin/sh
 # installed server.
 NGINX_SRC =
 
+# `make apache APXS=/path/to/apxs` builds for the Apache that this belongs to,
+# instead of Debian's.
+APXS =
+
 VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 # The first number is that of the ABI, the rest is the version of the crate
@@ -17,7 +21,11 @@ VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SONAME    = librealpeer.so.0
 LIBRARY   = librealpeer.so.0.$(shell echo $(VERSION) | cut -d. -f2-)
 LIB       = build/lib
-RELEASE   = $(or $(CARGO_TARGET_DIR),target)/$(addsuffix /,$(CARGO_BUILD_TARGET))release
+
+# For the shell: where cargo is to build, whatever its configuration says, and
+# what has been built there.
+TARGET    = "$${CARGO_TARGET_DIR:-target}"
+RELEASE   = $(TARGET)/"$${CARGO_BUILD_TARGET:+$$CARGO_BUILD_TARGET/}release"
 
 CARGO     = cargo
 CC       ?= cc
@@ -45,8 +53,9 @@ all: lib header-compiles
 ## lib           librealpeer.a and librealpeer.so into build/lib/
 .PHONY: lib
 lib: setup-build
+	@rm -f $(RELEASE)/librealpeer.a $(RELEASE)/librealpeer.so
 	@MAKEFLAGS= $(CARGO) rustc --quiet --locked --release --lib \
-		--no-default-features --features capi \
+		--target-dir $(TARGET) --no-default-features --features capi \
 		--crate-type staticlib,cdylib
 	@mkdir -p $(LIB)
 	@tools/install-changed $(RELEASE)/librealpeer.a $(LIB)/librealpeer.a
@@ -67,22 +76,28 @@ $(BUILT): $(SOURCES)
 	fi
 	@$(MAKE) --no-print-directory lib
 
-# tools/install, told all that it wants to know.
-installing = @LIB='$(LIB)' LIBRARY='$(LIBRARY)' SONAME='$(SONAME)' \
-	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' \
-	INCLUDEDIR='$(INCLUDEDIR)' PKGCONFIGDIR='$(PKGCONFIGDIR)' \
-	CMAKEDIR='$(CMAKEDIR)' tools/install
+# What tools/install wants to know goes through the environment: the shell does
+# not get to see it, whatever is in it.
+install uninstall: private export LIB := $(LIB)
+install uninstall: private export LIBRARY := $(LIBRARY)
+install uninstall: private export SONAME := $(SONAME)
+install uninstall: private export DESTDIR := $(DESTDIR)
+install uninstall: private export PREFIX := $(PREFIX)
+install uninstall: private export LIBDIR := $(LIBDIR)
+install uninstall: private export INCLUDEDIR := $(INCLUDEDIR)
+install uninstall: private export PKGCONFIGDIR := $(PKGCONFIGDIR)
+install uninstall: private export CMAKEDIR := $(CMAKEDIR)
 
 ## install       the C library, its header, and files for pkg-config and CMake to
 ##               PREFIX=/usr/local; LIBDIR=, INCLUDEDIR= and DESTDIR= count too
 .PHONY: install
 install: $(BUILT)
-	$(installing) install
+	@tools/install install
 
 ## uninstall     takes them away again; say the same folders
 .PHONY: uninstall
 uninstall:
-	$(installing) uninstall
+	@tools/install uninstall
 
 # As C99 and as C++11, with all warnings, and with nothing included before it.
 .PHONY: header-compiles
@@ -103,6 +118,25 @@ header: setup-build
 header-check: setup-build header-compiles
 	@$(CARGO) run --quiet --locked -p realpeer-header -- --check
 
+## cli           the command realpeer, into build/bin/
+.PHONY: cli
+cli: setup-build
+	@rm -f $(RELEASE)/realpeer
+	@MAKEFLAGS= $(CARGO) build --quiet --locked --release -p realpeer-cli \
+		--target-dir $(TARGET)
+	@mkdir -p build/bin
+	@tools/install-changed $(RELEASE)/realpeer build/bin/realpeer
+
+## man           writes man/ and completions/ anew from what the command says
+.PHONY: man
+man: setup-build
+	@$(CARGO) run --quiet --locked -p realpeer-man
+
+## man-check     says which of them are not what the command says
+.PHONY: man-check
+man-check: setup-build
+	@$(CARGO) run --quiet --locked -p realpeer-man -- --check
+
 ## nginx         the modules for Debian's nginx, or for NGINX_SRC=dir, into
 ##               build/nginx-VERSION/
 .PHONY: nginx
@@ -118,6 +152,12 @@ endif
 .PHONY: nginx-src
 nginx-src: setup-build-nginx-src
 	+@tools/build-nginx crate
+
+## apache        mod_realpeer.so for Debian's Apache, or for APXS=/path/to/apxs,
+##               into build/apache/
+.PHONY: apache
+apache: lib $(if $(APXS),,setup-build-apache)
+	@APXS="$(APXS)" tools/build-apache module
 
 ## matrix        builds and tries the modules with nginx in all its variants
 .PHONY: matrix
@@ -136,13 +176,24 @@ demo: setup-build-nginx-demo
 check:
 	+@CARGO="$(CARGO)" tools/check
 
+## conformance   writes docs/conformance.md: each clause, its tests, and what came
+##               of them on the library, on nginx and on Apache
+.PHONY: conformance
+conformance: setup-check nginx nginx-src apache
+	+@MAKEFLAGS= $(CARGO) test --quiet --locked --workspace \
+		--features realpeer/ffi --tests --no-run
+	@MAKEFLAGS= CARGO="$(CARGO)" $(CARGO) run --quiet --locked -p realpeer-e2e \
+		--bin conform -- --write
+
 ## soak          CONNECTIONS=20000 of every kind through each module: alone, with
-##               sanitizers and under valgrind; SEED=1 for the same ones again
+##               sanitizers and under valgrind; SEED=1 for the same ones again;
+##               SERVERS="nginx event worker prefork", the latter three Apache's
 CONNECTIONS = 20000
 SEED = 1
+SERVERS =
 .PHONY: soak
-soak: setup-check
-	+@CARGO="$(CARGO)" tools/soak "$(CONNECTIONS)" "$(CONNECTIONS)" "$(SEED)"
+soak: setup-check lib
+	+@CARGO="$(CARGO)" SERVERS="$(SERVERS)" tools/soak "$(CONNECTIONS)" "$(CONNECTIONS)" "$(SEED)"
 
 ## fuzz          libFuzzer, SECONDS=60 for each target; grows a corpus in build/fuzz
 SECONDS = 60
@@ -156,6 +207,13 @@ check-fresh:
 	@tools/setup fresh
 	@tools/fresh-chroot
 
+## check-msrv    the library with the oldest Rust that is promised, which is
+##               Debian 13's (as root)
+.PHONY: check-msrv
+check-msrv:
+	@tools/setup fresh
+	@CARGO="$(CARGO)" tools/msrv
+
 ## clean         removes build/ and target/
 .PHONY: clean
 clean:
@@ -167,10 +225,12 @@ help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
 # Says nothing and takes no time when nothing is missing.
-.PHONY: setup-build setup-build-nginx setup-build-nginx-src \
+.PHONY: setup-build setup-build-apache setup-build-nginx setup-build-nginx-src \
 	setup-build-nginx-demo setup-check setup-fuzz
 setup-build:
 	@tools/setup build
+setup-build-apache:
+	@tools/setup build apache
 setup-build-nginx:
 	@tools/setup build nginx
 setup-build-nginx-src:
@@ -178,6 +238,6 @@ setup-build-nginx-src:
 setup-build-nginx-demo:
 	@tools/setup build nginx demo
 setup-check:
-	@tools/setup build nginx nginx-src demo check
+	@tools/setup build nginx nginx-src apache demo check
 setup-fuzz:
 	@tools/setup build fuzz

@@ -21,8 +21,9 @@
  * - Every pointer may be NULL: the call is refused, or the argument is
  *   optional and says so. NULL with length 0 is an empty buffer. Any other
  *   pointer has to be valid for the size given with it.
- * - Nothing is written unless the call succeeds. Texts are written whole or
- *   not at all, and their length is returned either way.
+ * - Nothing is written unless the call succeeds, but for what belongs to a
+ *   realpeer_receiver. Texts are written whole or not at all, and their length
+ *   is returned either way.
  * - The library takes no memory, keeps no state, starts no threads. System
  *   calls are made by realpeer_receive, realpeer_receive_nowait,
  *   realpeer_getpeername and realpeer_getsockname, and by no other function.
@@ -902,7 +903,8 @@ typedef struct realpeer_decision {
      */
     struct realpeer_address server;
     /**
-     * The header, where a valid one came (`version` is not 0).
+     * The header, where a valid one came (`version` is not 0). Of one that is
+     * thrown away only the version is here: nothing that it says may count.
      */
     struct realpeer_header header;
 } realpeer_decision;
@@ -928,7 +930,9 @@ typedef struct realpeer_receiver {
      */
     const struct realpeer_settings *settings;
     /**
-     * The library's: when the time is over.
+     * When the time is over, in milliseconds of CLOCK_MONOTONIC. Set by the
+     * first call that has to wait; whoever counts from an earlier time sets it
+     * before.
      */
     uint64_t deadline;
     /**
@@ -945,8 +949,9 @@ typedef struct realpeer_receiver {
     uint32_t settings_size;
     /**
      * The library's: bytes of the header that are off the socket, and in
-     * `buffer`. While this is 0 nothing in `buffer` is needed for the next
-     * call: all waiting connections may share one.
+     * `buffer`. Set it to 0 for each connection, or the last one's header is
+     * taken for its own. While this is 0 nothing in `buffer` is needed for the
+     * next call: all waiting connections may share one.
      */
     uint32_t have;
     /**
@@ -959,8 +964,8 @@ typedef struct realpeer_receiver {
      */
     int32_t policy;
     /**
-     * Milliseconds for the whole header, counted from the first call; 0 for
-     * REALPEER_DEFAULT_TIMEOUT, negative for no end.
+     * Milliseconds for the whole header, if `deadline` is not set; 0 for
+     * REALPEER_DEFAULT_TIMEOUT, negative for no end, whatever `deadline` says.
      */
     int32_t timeout_ms;
     /**
@@ -1123,6 +1128,15 @@ int32_t realpeer_tlv_ssl(const uint8_t *tlvs,
  */
 int32_t realpeer_tlv_field(const char *name,
                            size_t len);
+
+/**
+ * The names that realpeer_tlv_field knows, one by one, but for `0x` and two
+ * hex digits.
+ *
+ * @param place 0 for the first one
+ * @return static; NULL behind the last one
+ */
+const char *realpeer_tlv_field_name(size_t place);
 
 /**
  * Writes a field as text: UTF-8 without control characters (those, backslashes
@@ -1338,6 +1352,17 @@ int32_t realpeer_decide_datagram(int32_t policy,
  * The header, with its TLVs, is at the beginning of `buffer` afterwards. Where
  * the peer breaks the connection, it is as if it had closed it.
  *
+ * If SO_RCVLOWAT is more than 1 here, set it afterwards: with it the system
+ * says that there is nothing as long as there is less, and the header may seem
+ * to be late. Where bytes have to be left on the socket for a while, it is 1
+ * afterwards.
+ *
+ * What has messages (SOCK_SEQPACKET) will do only where the header is one of
+ * its own: the system takes off whole messages. Where one goes on behind the
+ * header, that is lost, and the result is REALPEER_ERROR_INVALID_ARGUMENT.
+ *
+ * `receiver` and `buffer` are written to whatever the result is.
+ *
  * @param receiver as described there
  * @param receiver_size sizeof(realpeer_receiver)
  * @param out filled in unless an argument is invalid or a system call failed
@@ -1360,7 +1385,9 @@ int32_t realpeer_receive(struct realpeer_receiver *receiver,
  * Where the policy is REALPEER_POLICY_OPTIONAL or REALPEER_POLICY_STRIP, wait
  * for edges (EPOLLET): bytes that may turn out to be the application's stay on
  * the socket, and so it stays readable. For TCP this function prevents that,
- * with SO_RCVLOWAT, which is 1 again afterwards.
+ * with SO_RCVLOWAT, which is 1 again afterwards. Bytes that can be the
+ * beginning of a header, and have an urgent one (MSG_OOB) behind them, are
+ * taken for none.
  *
  * @return as realpeer_receive, or REALPEER_ACTION_MORE
  */

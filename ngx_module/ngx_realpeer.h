@@ -210,6 +210,8 @@ void ngx_realpeer_close(ngx_connection_t *c);
 /* ngx_realpeer_client.c: connections that go on */
 
 void ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
+ngx_int_t ngx_realpeer_address_text(ngx_pool_t *pool,
+    realpeer_address *address, ngx_str_t *text);
 
 /* ngx_realpeer_variables.c: what is known of a connection, as text */
 

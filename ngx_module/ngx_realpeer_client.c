@@ -15,8 +15,6 @@ static ngx_int_t ngx_realpeer_set_client(ngx_connection_t *c,
     ngx_realpeer_ctx_t *ctx);
 static ngx_int_t ngx_realpeer_set_sockaddr(ngx_connection_t *c,
     realpeer_address *address);
-static ngx_int_t ngx_realpeer_set_text(ngx_pool_t *pool,
-    realpeer_address *address, ngx_str_t *text);
 static ngx_int_t ngx_realpeer_set_native(ngx_connection_t *c,
     ngx_realpeer_ctx_t *ctx);
 static ssize_t ngx_realpeer_recv(ngx_connection_t *c, u_char *buf,
@@ -130,7 +128,7 @@ ngx_realpeer_set_client(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 #endif
 
     if (ngx_realpeer_set_sockaddr(c, client) != NGX_OK
-        || ngx_realpeer_set_text(c->pool, client, &c->addr_text) != NGX_OK)
+        || ngx_realpeer_address_text(c->pool, client, &c->addr_text) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -163,8 +161,8 @@ ngx_realpeer_set_sockaddr(ngx_connection_t *c, realpeer_address *address)
 }
 
 
-static ngx_int_t
-ngx_realpeer_set_text(ngx_pool_t *pool, realpeer_address *address,
+ngx_int_t
+ngx_realpeer_address_text(ngx_pool_t *pool, realpeer_address *address,
     ngx_str_t *text)
 {
     int32_t  len;
@@ -206,7 +204,7 @@ ngx_realpeer_set_native(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
     pp->tlvs = ctx->tlvs;
 #endif
 
-    if (ngx_realpeer_set_text(c->pool, &ctx->decision.server, &pp->dst_addr)
+    if (ngx_realpeer_address_text(c->pool, &ctx->decision.server, &pp->dst_addr)
         != NGX_OK)
     {
         return NGX_ERROR;

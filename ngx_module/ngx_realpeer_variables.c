@@ -183,26 +183,11 @@ static ngx_int_t
 ngx_realpeer_text_value(ngx_pool_t *pool, realpeer_address *address,
     ngx_str_t *value)
 {
-    int32_t  len;
-
     if (address->family == REALPEER_FAMILY_UNSPEC) {
         return NGX_DECLINED;
     }
 
-    value->data = ngx_pnalloc(pool, REALPEER_ADDRESS_TEXT);
-    if (value->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    len = realpeer_address_text(address, (char *) value->data,
-                                REALPEER_ADDRESS_TEXT);
-    if (len < 0) {
-        return NGX_ERROR;
-    }
-
-    value->len = (size_t) len;
-
-    return NGX_OK;
+    return ngx_realpeer_address_text(pool, address, value);
 }
 
 

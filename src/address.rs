@@ -8,6 +8,15 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::text::Sink;
 
 /// The family of the addresses in a header (upper half of byte 14 in v2).
+///
+/// # Examples
+/// ```
+/// use realpeer::{Family, Limits, Progress, parse};
+///
+/// let line = b"PROXY TCP6 2001:db8::1 2001:db8::2 56324 443\r\n";
+/// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+/// assert_eq!(header.family(), Family::Inet6);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -25,6 +34,10 @@ pub enum Family {
 
 impl Family {
     /// Bytes that both addresses and ports of this family take in a v2 header.
+    ///
+    /// ```
+    /// assert_eq!(realpeer::Family::Inet.block_len(), 4 + 4 + 2 + 2);
+    /// ```
     #[must_use]
     pub const fn block_len(self) -> usize {
         match self {
@@ -37,6 +50,19 @@ impl Family {
 }
 
 /// The transport of the relayed connection (lower half of byte 14 in v2).
+///
+/// # Examples
+/// ```
+/// use realpeer::{Limits, Outgoing, Progress, Transport, parse};
+///
+/// let mut buffer = [0; 64];
+/// let len = Outgoing::proxy("192.0.2.1:5353".parse()?, "198.51.100.7:53".parse()?)
+///     .transport(Transport::Datagram)
+///     .write(&mut buffer)?;
+/// let Progress::Done(header) = parse(&buffer[..len], &Limits::default())? else { panic!() };
+/// assert_eq!(header.transport(), Transport::Datagram);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -74,6 +100,15 @@ pub(crate) fn canonical_ip(ip: IpAddr) -> IpAddr {
 
 /// An IP address as text, without a port: dotted IPv4, or IPv6 as RFC 5952
 /// writes it. Made from the binary form only, never from what was on the wire.
+///
+/// ```
+/// use realpeer::AddressText;
+///
+/// let text = AddressText::new("2001:DB8:0:0::1".parse()?);
+/// assert_eq!(text.as_str(), "2001:db8::1");
+/// assert_eq!(text.to_string(), "2001:db8::1"); // as Display has it
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AddressText {
     bytes: [u8; AddressText::CAPACITY],
@@ -82,9 +117,22 @@ pub struct AddressText {
 
 impl AddressText {
     /// Bytes of the longest text, `ffff:…:ffff:255.255.255.255`.
+    ///
+    /// ```
+    /// use realpeer::AddressText;
+    ///
+    /// let longest = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff".parse()?;
+    /// assert!(AddressText::new(longest).as_str().len() <= AddressText::CAPACITY);
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
     pub const CAPACITY: usize = 45;
 
     /// The text of `ip`.
+    ///
+    /// ```
+    /// let text = realpeer::AddressText::new([192, 0, 2, 1].into());
+    /// assert_eq!(text.as_str(), "192.0.2.1");
+    /// ```
     #[must_use]
     pub fn new(ip: IpAddr) -> Self {
         let mut bytes = [0; Self::CAPACITY];
@@ -98,12 +146,22 @@ impl AddressText {
     }
 
     /// The text as ASCII bytes.
+    ///
+    /// ```
+    /// let text = realpeer::AddressText::new([192, 0, 2, 1].into());
+    /// assert_eq!(text.as_bytes(), b"192.0.2.1");
+    /// ```
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or(&[])
     }
 
     /// The text.
+    ///
+    /// ```
+    /// let text = realpeer::AddressText::new([0, 0, 0, 0, 0, 0, 0, 1].into());
+    /// assert_eq!(text.as_str(), "::1");
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(self.as_bytes()).unwrap_or("")

@@ -4,13 +4,28 @@
 use core::net::SocketAddr;
 
 use crate::address::{Transport, canonical};
-use crate::header::{Header, Progress};
+use crate::header::{Header, Progress, Version};
 use crate::outcome::Outcome;
 use crate::parse::{Limits, Signature, parse, signature};
-use crate::rules::Policy;
+use crate::policy::Policy;
 
 /// What happens to a valid header that names no TCP address.
+///
+/// # Examples
+/// ```
+/// use realpeer::{Action, Event, NoAddress, Outcome, Policy, Settings, decide};
+///
+/// let line = b"PROXY UNKNOWN\r\n";
+/// let mut settings = Settings::default();
+/// let decision = decide(Some(Policy::Require), &settings, line, Event::Data);
+/// assert_eq!((decision.action, decision.client), (Action::Accept, None));
+///
+/// settings.no_address = NoAddress::Refuse;
+/// let decision = decide(Some(Policy::Require), &settings, line, Event::Data);
+/// assert_eq!((decision.action, decision.outcome), (Action::Refuse, Outcome::NoAddress));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 #[repr(u8)]
 pub enum NoAddress {
     /// The connection goes on with its own address.
@@ -21,6 +36,16 @@ pub enum NoAddress {
 }
 
 /// All that can be set about headers.
+///
+/// ```
+/// use realpeer::{Limits, NoAddress, Settings, Versions};
+///
+/// let settings = Settings {
+///     limits: Limits { versions: Versions::V2, ..Limits::default() },
+///     no_address: NoAddress::Refuse,
+/// };
+/// assert_ne!(settings, Settings::default());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Settings {
     /// What a header may be like.
@@ -30,7 +55,19 @@ pub struct Settings {
 }
 
 /// Why a decision is asked for.
+///
+/// # Examples
+/// ```
+/// use realpeer::{Event, Outcome, Policy, Settings, decide};
+///
+/// let half = b"PROXY TCP4 192.0.2.1";
+/// let ask = |event| decide(Some(Policy::Require), &Settings::default(), half, event).outcome;
+/// assert_eq!(ask(Event::Data), Outcome::More);
+/// assert_eq!(ask(Event::Closed), Outcome::Truncated);
+/// assert_eq!(ask(Event::Timeout), Outcome::Timeout);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 #[repr(i32)]
 pub enum Event {
     /// Bytes came, or may still come.
@@ -42,6 +79,20 @@ pub enum Event {
 }
 
 /// What to do.
+///
+/// # Examples
+/// ```
+/// use realpeer::{Action, Event, Policy, Settings, decide};
+///
+/// let ask = |policy| decide(Some(policy), &Settings::default(), b"GET / HTTP/1.1", Event::Data);
+/// let words = match ask(Policy::Require).action {
+///     Action::Refuse => "close it",
+///     Action::More => "wait for more bytes",
+///     Action::Pass | Action::Accept => "go on",
+/// };
+/// assert_eq!(words, "close it");
+/// assert_eq!(ask(Policy::Optional).action, Action::Pass);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub enum Action {
@@ -57,7 +108,21 @@ pub enum Action {
 }
 
 /// A decision and its reason.
+///
+/// ```
+/// use realpeer::{Action, Event, Outcome, Policy, Settings, decide};
+///
+/// let stream = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\nGET / HTTP/1.1\r\n";
+/// let decision = decide(Some(Policy::Require), &Settings::default(), stream, Event::Data);
+/// assert_eq!(decision.action, Action::Accept);
+/// assert_eq!(decision.outcome, Outcome::Proxy);
+/// assert_eq!(decision.client, Some("192.0.2.1:56324".parse()?));
+/// assert_eq!(decision.server, Some("198.51.100.7:443".parse()?));
+/// assert_eq!(&stream[decision.consumed..], b"GET / HTTP/1.1\r\n");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Decision<'a> {
     /// What to do.
     pub action: Action,
@@ -71,8 +136,10 @@ pub struct Decision<'a> {
     /// [`Progress::More`].
     pub need: usize,
     /// The header, where a valid one came; also one that is refused for naming no
-    /// address, or thrown away.
+    /// address. One that is thrown away is not here: nothing that it says may count.
     pub header: Option<Header<'a>>,
+    /// The version of the header where a valid one came, even if it is thrown away.
+    pub version: Option<Version>,
     /// The address that replaces the peer's, in [canonical](canonical) form.
     pub client: Option<SocketAddr>,
     /// The address the client connected to, in canonical form; for information.
@@ -81,11 +148,25 @@ pub struct Decision<'a> {
 
 impl<'a> Decision<'a> {
     fn new(action: Action, outcome: Outcome) -> Self {
-        Decision { action, outcome, consumed: 0, need: 0, header: None, client: None, server: None }
+        Decision {
+            action,
+            outcome,
+            consumed: 0,
+            need: 0,
+            header: None,
+            version: None,
+            client: None,
+            server: None,
+        }
     }
 
     fn of_header(action: Action, outcome: Outcome, header: Header<'a>) -> Self {
-        Decision { consumed: header.len(), header: Some(header), ..Decision::new(action, outcome) }
+        Decision {
+            consumed: header.len(),
+            header: Some(header),
+            version: Some(header.version()),
+            ..Decision::new(action, outcome)
+        }
     }
 }
 
@@ -95,6 +176,21 @@ impl<'a> Decision<'a> {
 /// The function keeps no state: while it answers [`Action::More`], ask again with
 /// the same bytes and those that have come since. Where the policy does not
 /// [read](Policy::reads), the answer does not depend on the bytes.
+///
+/// ```
+/// use realpeer::{Action, Event, Policy, Settings, decide};
+///
+/// let stream = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+/// let ask = |bytes, event| decide(Some(Policy::Require), &Settings::default(), bytes, event);
+///
+/// // Up to `need` bytes are certainly the header's.
+/// let decision = ask(&stream[..15], Event::Data);
+/// assert_eq!(decision.action, Action::More);
+/// assert!((16..=stream.len()).contains(&decision.need));
+///
+/// assert_eq!(ask(&stream[..15], Event::Timeout).action, Action::Refuse);
+/// assert_eq!(ask(&stream[..], Event::Data).action, Action::Accept);
+/// ```
 #[must_use]
 pub fn decide<'a>(
     policy: Option<Policy>,
@@ -177,7 +273,9 @@ pub fn decide_datagram<'a>(
 
 fn whole<'a>(policy: Policy, settings: &Settings, header: Header<'a>) -> Decision<'a> {
     if policy == Policy::Strip {
-        return Decision::of_header(Action::Pass, Outcome::Stripped, header);
+        // Its sender may be anybody, and callers ask for TLVs wherever there are some.
+        let stripped = Decision::of_header(Action::Pass, Outcome::Stripped, header);
+        return Decision { header: None, ..stripped };
     }
     accept(settings, header, header.outcome())
 }

@@ -8,9 +8,24 @@ use crate::outcome::Outcome;
 use crate::tlv::Tlvs;
 
 /// Bytes of the longest version 1 line, CR and LF included (section 2.1).
+///
+/// ```
+/// let mut line = [0; realpeer::V1_MAX]; // has room for every line
+/// assert_eq!(realpeer::write_v1(None, &mut line), Ok("PROXY UNKNOWN\r\n".len()));
+/// ```
 pub const V1_MAX: usize = 107;
 
 /// A version of the protocol.
+///
+/// ```
+/// use realpeer::{Limits, Outgoing, Progress, Version, parse};
+///
+/// let mut buffer = [0; 16];
+/// let len = Outgoing::local().write(&mut buffer)?;
+/// let Ok(Progress::Done(header)) = parse(&buffer[..len], &Limits::default()) else { panic!() };
+/// assert_eq!(header.version(), Version::V2);
+/// # Ok::<(), realpeer::WriteError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Version {
@@ -21,6 +36,17 @@ pub enum Version {
 }
 
 /// The command of a header.
+///
+/// # Examples
+/// ```
+/// use realpeer::{Command, Limits, Outgoing, Progress, parse};
+///
+/// let mut buffer = [0; 16];
+/// let len = Outgoing::local().write(&mut buffer)?;
+/// let Ok(Progress::Done(header)) = parse(&buffer[..len], &Limits::default()) else { panic!() };
+/// assert_eq!(header.command(), Command::Local);
+/// # Ok::<(), realpeer::WriteError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Command {
@@ -31,6 +57,15 @@ pub enum Command {
 }
 
 /// How far the bytes go.
+///
+/// ```
+/// use realpeer::{Limits, Progress, parse};
+///
+/// let line = b"PROXY UNKNOWN\r\nHELO";
+/// assert_eq!(parse(&line[..14], &Limits::default()), Ok(Progress::More { need: 15 }));
+/// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+/// assert_eq!(header.len(), 15);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress<'a> {
     /// All bytes so far can be the beginning of a header, which is not whole.
@@ -44,17 +79,57 @@ pub enum Progress<'a> {
 }
 
 /// The address of a Unix socket: 108 bytes as sent, not always NUL-terminated.
+///
+/// ```
+/// use realpeer::{Limits, Outgoing, Progress, parse};
+///
+/// let mut buffer = [0; 232];
+/// let len = Outgoing::unix(b"/run/client.sock", b"").write(&mut buffer)?;
+/// let Ok(Progress::Done(header)) = parse(&buffer[..len], &Limits::default()) else { panic!() };
+/// let (client, server) = header.unix_paths().unwrap();
+/// assert_eq!(client.path(), b"/run/client.sock");
+/// assert_eq!(client.as_bytes().len(), 108);
+/// assert_eq!(server.path(), b"");
+/// # Ok::<(), realpeer::WriteError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnixPath<'a>(pub(crate) &'a [u8]);
 
 impl<'a> UnixPath<'a> {
     /// All 108 bytes.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outgoing, Progress, parse};
+    ///
+    /// let mut buffer = [0; 232];
+    /// let len = Outgoing::unix(b"/run/client.sock", b"\0name").write(&mut buffer)?;
+    /// let parsed = parse(&buffer[..len], &Limits::default());
+    /// let Ok(Progress::Done(header)) = parsed else { panic!() };
+    /// let (source, _) = header.unix_paths().unwrap();
+    /// assert_eq!(source.as_bytes()[..17], *b"/run/client.sock\0");
+    /// # Ok::<(), realpeer::WriteError>(())
+    /// ```
     #[must_use]
     pub fn as_bytes(self) -> &'a [u8] {
         self.0
     }
 
     /// The path up to its first NUL; empty for an unnamed or abstract socket.
+    ///
+    /// An abstract name, which begins with NUL, is in [`as_bytes`](UnixPath::as_bytes).
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outgoing, Progress, parse};
+    ///
+    /// let mut buffer = [0; 232];
+    /// let len = Outgoing::unix(b"/run/client.sock", b"\0name").write(&mut buffer)?;
+    /// let parsed = parse(&buffer[..len], &Limits::default());
+    /// let Ok(Progress::Done(header)) = parsed else { panic!() };
+    /// let (source, destination) = header.unix_paths().unwrap();
+    /// assert_eq!(source.path(), b"/run/client.sock");
+    /// assert_eq!(destination.path(), b"");
+    /// # Ok::<(), realpeer::WriteError>(())
+    /// ```
     #[must_use]
     pub fn path(self) -> &'a [u8] {
         self.0.split(|&byte| byte == 0).next().unwrap_or(&[])
@@ -69,6 +144,21 @@ pub(crate) enum Addresses<'a> {
 }
 
 /// A valid header. It borrows the bytes it was parsed from.
+///
+/// ```
+/// use realpeer::{Command, Family, Limits, Outcome, Progress, Transport, Version, parse};
+///
+/// let stream = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\nGET / HTTP/1.1\r\n";
+/// let Progress::Done(header) = parse(stream, &Limits::default())? else { panic!() };
+/// assert_eq!(header.source(), Some("192.0.2.1:56324".parse()?));
+/// assert_eq!(header.destination(), Some("198.51.100.7:443".parse()?));
+/// assert_eq!((header.version(), header.command()), (Version::V1, Command::Proxy));
+/// assert_eq!((header.family(), header.transport()), (Family::Inet, Transport::Stream));
+/// assert_eq!(header.outcome(), Outcome::Proxy);
+/// assert_eq!(header.tlvs().count(), 0);
+/// assert_eq!(&stream[header.len()..], b"GET / HTTP/1.1\r\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header<'a> {
     pub(crate) bytes: &'a [u8],
@@ -83,6 +173,14 @@ pub struct Header<'a> {
 
 impl<'a> Header<'a> {
     /// Bytes of the header: exactly these precede the application's data.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Progress, parse};
+    ///
+    /// let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.len(), line.len());
+    /// ```
     #[must_use]
     #[allow(clippy::len_without_is_empty)] // no header is empty
     pub fn len(&self) -> usize {
@@ -90,18 +188,42 @@ impl<'a> Header<'a> {
     }
 
     /// The header as it was received.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Progress, parse};
+    ///
+    /// let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.as_bytes(), line);
+    /// ```
     #[must_use]
     pub fn as_bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
     /// The version of the protocol it is written in.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Progress, Version, parse};
+    ///
+    /// let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.version(), Version::V1);
+    /// ```
     #[must_use]
     pub fn version(&self) -> Version {
         self.version
     }
 
     /// Whether it speaks for a client or for the sender itself.
+    ///
+    /// ```
+    /// use realpeer::{Command, Limits, Progress, parse};
+    ///
+    /// let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.command(), Command::Proxy);
+    /// ```
     #[must_use]
     pub fn command(&self) -> Command {
         self.command
@@ -109,12 +231,28 @@ impl<'a> Header<'a> {
 
     /// The family of its addresses; [`Family::Unspec`] where they are not to be
     /// used (LOCAL, UNKNOWN, or either half of byte 14 unspecified).
+    ///
+    /// ```
+    /// use realpeer::{Family, Limits, Progress, parse};
+    ///
+    /// let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.family(), Family::Inet);
+    /// ```
     #[must_use]
     pub fn family(&self) -> Family {
         self.family
     }
 
     /// The transport of the relayed connection.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Progress, Transport, parse};
+    ///
+    /// let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.transport(), Transport::Stream);
+    /// ```
     #[must_use]
     pub fn transport(&self) -> Transport {
         self.transport
@@ -122,6 +260,15 @@ impl<'a> Header<'a> {
 
     /// Address and port of the client, as they stand in the header (a v4-mapped
     /// one as IPv6: see [`canonical`](crate::canonical)).
+    ///
+    /// ```
+    /// use realpeer::{Limits, Progress, parse};
+    ///
+    /// let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.source(), Some("192.0.2.1:56324".parse()?));
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
     #[must_use]
     pub fn source(&self) -> Option<SocketAddr> {
         match self.addresses {
@@ -131,6 +278,15 @@ impl<'a> Header<'a> {
     }
 
     /// Address and port that the client connected to, as they stand in the header.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Progress, parse};
+    ///
+    /// let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.destination(), Some("198.51.100.7:443".parse()?));
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
     #[must_use]
     pub fn destination(&self) -> Option<SocketAddr> {
         match self.addresses {
@@ -140,6 +296,19 @@ impl<'a> Header<'a> {
     }
 
     /// Source and destination of a relayed Unix socket.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outgoing, Progress, parse};
+    ///
+    /// let mut buffer = [0; 232];
+    /// let len = Outgoing::unix(b"/run/client.sock", b"\0name").write(&mut buffer)?;
+    /// let parsed = parse(&buffer[..len], &Limits::default());
+    /// let Ok(Progress::Done(header)) = parsed else { panic!() };
+    /// let (source, destination) = header.unix_paths().unwrap();
+    /// assert_eq!(source.path(), b"/run/client.sock");
+    /// assert!(destination.as_bytes().starts_with(b"\0name"));
+    /// # Ok::<(), realpeer::WriteError>(())
+    /// ```
     #[must_use]
     pub fn unix_paths(&self) -> Option<(UnixPath<'a>, UnixPath<'a>)> {
         match self.addresses {
@@ -151,12 +320,39 @@ impl<'a> Header<'a> {
     }
 
     /// The TLVs; none in version 1.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outgoing, Progress, Tlv, parse, types};
+    ///
+    /// let mut buffer = [0; 64];
+    /// let alpn = Tlv { kind: types::ALPN, value: b"h2" };
+    /// let len = Outgoing::local().tlvs([alpn]).write(&mut buffer)?;
+    /// let parsed = parse(&buffer[..len], &Limits::default());
+    /// let Ok(Progress::Done(header)) = parsed else { panic!() };
+    /// assert!(header.tlvs().eq([alpn]));
+    /// # Ok::<(), realpeer::WriteError>(())
+    /// ```
     #[must_use]
     pub fn tlvs(&self) -> Tlvs<'a> {
         self.tlvs
     }
 
     /// Whether the header carried a CRC32c, which was right.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outcome, Outgoing, Progress, parse};
+    ///
+    /// let mut buffer = [0; 64];
+    /// let len = Outgoing::local().checksum(true).write(&mut buffer)?;
+    /// let parsed = parse(&buffer[..len], &Limits::default());
+    /// let Ok(Progress::Done(header)) = parsed else { panic!() };
+    /// assert!(header.checksum_verified());
+    ///
+    /// // One that is wrong makes no header.
+    /// buffer[len - 1] ^= 1;
+    /// assert_eq!(parse(&buffer[..len], &Limits::default()), Err(Outcome::BadChecksum));
+    /// # Ok::<(), realpeer::WriteError>(())
+    /// ```
     #[must_use]
     pub fn checksum_verified(&self) -> bool {
         self.checksum
@@ -165,6 +361,14 @@ impl<'a> Header<'a> {
     /// What the header means for a TCP connection: [`Outcome::Proxy`],
     /// [`Outcome::Local`] or [`Outcome::NoAddress`]. Only the address of a stream
     /// over IP can replace the peer of a TCP connection.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outcome, Progress, parse};
+    ///
+    /// let line = b"PROXY UNKNOWN\r\n";
+    /// let Ok(Progress::Done(header)) = parse(line, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.outcome(), Outcome::NoAddress);
+    /// ```
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         self.outcome_for(Transport::Stream)

@@ -9,6 +9,16 @@ use core::fmt;
 /// The same words stand in logs, variables, counters and the C enum. Numbers
 /// never change: 0 asks for more, positive ones let the connection go on,
 /// negative ones do not.
+///
+/// # Examples
+/// ```
+/// use realpeer::{Limits, Outcome, parse};
+///
+/// let outcome = parse(b"GET / HTTP/1.1\r\n", &Limits::default()).unwrap_err();
+/// assert_eq!(outcome, Outcome::NoHeader);
+/// assert_eq!(outcome.name(), "no_header"); // for logs that programs read
+/// assert_eq!(outcome.to_string(), "no PROXY protocol header"); // for people
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(i32)]
@@ -64,6 +74,15 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order of the documentation.
+    ///
+    /// ```
+    /// use realpeer::Outcome;
+    ///
+    /// // A counter for each.
+    /// let counter = |outcome: &Outcome| (outcome.name(), 0);
+    /// let counters: Vec<(&str, u64)> = Outcome::ALL.iter().map(counter).collect();
+    /// assert!(counters.contains(&("bad_checksum", 0)));
+    /// ```
     pub const ALL: &'static [Outcome] = &[
         Outcome::More,
         Outcome::Proxy,
@@ -122,12 +141,20 @@ impl Outcome {
     }
 
     /// The word for logs, variables and counters, such as `bad_checksum`.
+    ///
+    /// ```
+    /// assert_eq!(realpeer::Outcome::BadTlv.name(), "bad_tlv");
+    /// ```
     #[must_use]
     pub const fn name(self) -> &'static str {
         text_of(self.c_name())
     }
 
     /// A phrase that says what happened, fit to stand in a log line.
+    ///
+    /// ```
+    /// assert_eq!(realpeer::Outcome::BadTlv.text(), "malformed version 2 TLV");
+    /// ```
     #[must_use]
     pub const fn text(self) -> &'static str {
         text_of(self.c_text())
@@ -142,6 +169,13 @@ impl Outcome {
     }
 
     /// The outcome with this number.
+    ///
+    /// ```
+    /// use realpeer::Outcome;
+    ///
+    /// assert_eq!(Outcome::from_number(-13), Some(Outcome::Timeout));
+    /// assert_eq!(Outcome::from_number(99), None);
+    /// ```
     #[must_use]
     pub fn from_number(number: i32) -> Option<Outcome> {
         Outcome::ALL.iter().copied().find(|&outcome| outcome as i32 == number)
@@ -150,6 +184,14 @@ impl Outcome {
     /// Whether a refusal for this reason is ordinary, and nothing for the error
     /// log: a connection closed without a byte is what a TCP health check looks
     /// like.
+    ///
+    /// ```
+    /// use realpeer::{Event, Outcome, Policy, Settings, decide};
+    ///
+    /// let check = decide(Some(Policy::Require), &Settings::default(), b"", Event::Closed);
+    /// assert_eq!(check.outcome, Outcome::Silent);
+    /// assert!(check.outcome.is_quiet());
+    /// ```
     #[must_use]
     pub const fn is_quiet(self) -> bool {
         matches!(self, Outcome::Silent)

@@ -6,10 +6,30 @@ use crate::outcome::Outcome;
 use crate::{v1, v2};
 
 /// Bytes of the shortest version 2 header, and the least [`Limits::max_header`].
+///
+/// ```
+/// let mut buffer = [0; realpeer::MIN_HEADER as usize];
+/// assert_eq!(realpeer::Outgoing::local().write(&mut buffer), Ok(buffer.len()));
+/// ```
 pub const MIN_HEADER: u32 = 16;
 /// Bytes of the longest version 2 header there can be: 16 + 65,535.
+///
+/// ```
+/// use realpeer::{Limits, MAX_HEADER};
+///
+/// let limits = Limits { max_header: MAX_HEADER, ..Limits::default() };
+/// assert_eq!(limits.max_header, 16 + 65_535);
+/// ```
 pub const MAX_HEADER: u32 = 65_551;
+
 /// A set of versions.
+///
+/// ```
+/// use realpeer::{Limits, Outcome, Versions, parse};
+///
+/// let limits = Limits { versions: Versions::V2, ..Limits::default() };
+/// assert_eq!(parse(b"PROXY UNKNOWN\r\n", &limits), Err(Outcome::VersionDisallowed));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Versions(u8);
 
@@ -22,6 +42,13 @@ impl Versions {
     pub const BOTH: Versions = Versions(3);
 
     /// Whether `version` is in the set.
+    ///
+    /// ```
+    /// use realpeer::{Version, Versions};
+    ///
+    /// assert!(Versions::BOTH.contains(Version::V1));
+    /// assert!(!Versions::V2.contains(Version::V1));
+    /// ```
     #[must_use]
     pub const fn contains(self, version: Version) -> bool {
         self.0 & version as u8 != 0
@@ -44,6 +71,18 @@ impl Default for Versions {
 }
 
 /// What a header may be like.
+///
+/// The default is both versions, and 4096 bytes.
+///
+/// ```
+/// use realpeer::{Limits, Outcome, Outgoing, parse};
+///
+/// let mut buffer = [0; 200];
+/// let len = Outgoing::local().pad_to_multiple(200).write(&mut buffer)?;
+/// let limits = Limits { max_header: 107, ..Limits::default() };
+/// assert_eq!(parse(&buffer[..len], &limits), Err(Outcome::TooLong));
+/// # Ok::<(), realpeer::WriteError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Bytes that a version 2 header may have in all, from [`MIN_HEADER`] to
@@ -93,6 +132,23 @@ pub(crate) fn signature(bytes: &[u8]) -> Signature {
 /// # Errors
 /// One of the refusals from [`Outcome::NoHeader`] to [`Outcome::VersionDisallowed`],
 /// as soon as no bytes that could follow would make a valid header.
+///
+/// ```
+/// use realpeer::{Limits, Outcome, Progress, parse};
+///
+/// let stream = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\nGET / HTTP/1.1\r\n";
+///
+/// // A part of the header is not an error, it is not enough.
+/// assert!(matches!(parse(&stream[..20], &Limits::default()), Ok(Progress::More { .. })));
+///
+/// let Ok(Progress::Done(header)) = parse(stream, &Limits::default()) else { panic!() };
+/// assert_eq!(header.source(), Some("192.0.2.1:56324".parse().unwrap()));
+/// assert_eq!(&stream[header.len()..], b"GET / HTTP/1.1\r\n");
+///
+/// // The first byte that is impossible is enough to say so.
+/// assert!(parse(b"PROXY TCP4 0", &Limits::default()).is_ok());
+/// assert_eq!(parse(b"PROXY TCP4 00", &Limits::default()), Err(Outcome::BadV1));
+/// ```
 pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Progress<'a>, Outcome> {
     let version = match signature(bytes) {
         Signature::Partial(need) => return Ok(Progress::More { need }),

@@ -3,7 +3,7 @@
 
 use crate::decide::{Action, Decision, Event, Settings, decide};
 use crate::outcome::Outcome;
-use crate::rules::Policy;
+use crate::policy::Policy;
 
 /// Collects the first bytes of one connection in a buffer of the caller, until
 /// there is a decision. It does not read: any stream will do, blocking or not.
@@ -62,6 +62,14 @@ pub struct Receiver<'b> {
 impl<'b> Receiver<'b> {
     /// A connection from a source with this policy (`None`: no rule matched), of
     /// which nothing has been read.
+    ///
+    /// ```
+    /// use realpeer::{Action, Policy, Receiver, Settings};
+    ///
+    /// let mut buffer = [0; 4096];
+    /// let receiver = Receiver::new(Policy::Direct, Settings::default(), &mut buffer);
+    /// assert_eq!(receiver.decision().action, Action::Pass); // and no byte was read
+    /// ```
     #[must_use]
     pub fn new(
         policy: impl Into<Option<Policy>>,
@@ -85,6 +93,18 @@ impl<'b> Receiver<'b> {
     }
 
     /// What to do with the connection, as far as is known.
+    ///
+    /// ```
+    /// use realpeer::{Action, Outcome, Policy, Receiver, Settings};
+    ///
+    /// let mut buffer = [0; 4096];
+    /// let mut receiver = Receiver::new(Policy::Require, Settings::default(), &mut buffer);
+    /// assert_eq!(receiver.decision().action, Action::More);
+    ///
+    /// receiver.room()[..4].copy_from_slice(b"GET ");
+    /// receiver.filled(4);
+    /// assert_eq!(receiver.decision().outcome, Outcome::NoHeader);
+    /// ```
     #[must_use]
     pub fn decision(&self) -> Decision<'_> {
         let bytes = self.buffer.get(..self.seen).unwrap_or(&[]);
@@ -104,6 +124,18 @@ impl<'b> Receiver<'b> {
 
     /// Where to read to: as many bytes as the header has at least. Empty where
     /// there is a decision.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Receiver, Settings};
+    ///
+    /// let mut buffer = [0; 4096];
+    /// let mut receiver = Receiver::new(Policy::Require, Settings::default(), &mut buffer);
+    /// assert_eq!(receiver.missing().len(), 15); // PROXY UNKNOWN, CR, LF: none is shorter
+    ///
+    /// receiver.missing()[..1].copy_from_slice(b"\r");
+    /// receiver.filled(1);
+    /// assert_eq!(receiver.missing().len(), 15); // the rest of the 16 bytes of version 2
+    /// ```
     #[must_use]
     pub fn missing(&mut self) -> &mut [u8] {
         let decision = self.decision();
@@ -113,12 +145,39 @@ impl<'b> Receiver<'b> {
     }
 
     /// Where to read or peek to: all that is left of the buffer.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Receiver, Settings};
+    /// use std::io::Read;
+    ///
+    /// let mut stream = &b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\nGET / HTTP/1.1\r\n"[..];
+    /// let mut buffer = [0; 4096];
+    /// let mut receiver = Receiver::new(Policy::Require, Settings::default(), &mut buffer);
+    /// let n = stream.read(receiver.room())?;
+    /// receiver.filled(n);
+    /// assert_eq!(receiver.decision().client, Some("192.0.2.1:56324".parse()?));
+    /// assert_eq!(receiver.rest(), b"GET / HTTP/1.1\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn room(&mut self) -> &mut [u8] {
         self.buffer.get_mut(self.have..).unwrap_or(&mut [])
     }
 
     /// So many bytes were read; none means that the peer closed the connection.
+    ///
+    /// ```
+    /// use realpeer::{Outcome, Policy, Receiver, Settings};
+    /// use std::io::Read;
+    ///
+    /// let mut stream = &b""[..];
+    /// let mut buffer = [0; 4096];
+    /// let mut receiver = Receiver::new(Policy::Require, Settings::default(), &mut buffer);
+    /// let n = stream.read(receiver.missing())?;
+    /// receiver.filled(n);
+    /// assert_eq!(receiver.decision().outcome, Outcome::Silent);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn filled(&mut self, n: usize) {
         if n == 0 {
             return self.closed();
@@ -132,6 +191,28 @@ impl<'b> Receiver<'b> {
     ///
     /// It may be none though more are waited for: as long as the bytes can be the
     /// beginning of a header as well as of something else, they stay.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Receiver, Settings};
+    /// use std::io::{Read, Write};
+    /// use std::net::{TcpListener, TcpStream};
+    ///
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let mut client = TcpStream::connect(listener.local_addr()?)?;
+    /// # let (mut stream, _) = listener.accept()?;
+    /// client.write_all(b"PROXY UNKNOWN\r\nHELO")?;
+    ///
+    /// let mut buffer = [0; 4096];
+    /// let mut receiver = Receiver::new(Policy::Require, Settings::default(), &mut buffer);
+    /// let n = stream.peek(receiver.room())?;
+    /// let take = receiver.peeked(n);
+    /// stream.read_exact(&mut [0; 4096][..take])?;
+    /// # drop(client);
+    /// # let mut rest = Vec::new();
+    /// # stream.read_to_end(&mut rest)?;
+    /// # assert_eq!(rest, b"HELO");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn peeked(&mut self, n: usize) -> usize {
         if n == 0 {
@@ -145,11 +226,47 @@ impl<'b> Receiver<'b> {
     }
 
     /// The peer closed the connection, or it broke.
+    ///
+    /// ```
+    /// use realpeer::{Outcome, Policy, Receiver, Settings};
+    ///
+    /// let mut buffer = [0; 4096];
+    /// let mut receiver = Receiver::new(Policy::Optional, Settings::default(), &mut buffer);
+    /// receiver.closed();
+    /// assert_eq!(receiver.decision().outcome, Outcome::Absent); // none had to come
+    /// ```
     pub fn closed(&mut self) {
         self.event = Event::Closed;
     }
 
     /// The time for the header has passed.
+    ///
+    /// ```
+    /// use realpeer::{Action, Outcome, Policy, Receiver, Settings};
+    /// use std::io::{ErrorKind, Read};
+    /// use std::net::{TcpListener, TcpStream};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let client = TcpStream::connect(listener.local_addr()?)?;
+    /// # let (mut stream, _) = listener.accept()?;
+    /// let mut buffer = [0; 4096];
+    /// let mut receiver = Receiver::new(Policy::Require, Settings::default(), &mut buffer);
+    /// let end = Instant::now() + Duration::from_millis(20);
+    /// while receiver.decision().action == Action::More {
+    ///     // Anew each time: it is the whole header that has to come in time.
+    ///     let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    ///     stream.set_read_timeout(Some(left))?;
+    ///     match stream.read(receiver.missing()) {
+    ///         Ok(n) => receiver.filled(n),
+    ///         Err(e) if e.kind() == ErrorKind::WouldBlock => receiver.timed_out(),
+    ///         Err(_) => receiver.closed(),
+    ///     }
+    /// }
+    /// assert_eq!(receiver.decision().outcome, Outcome::Timeout);
+    /// # drop(client);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn timed_out(&mut self) {
         self.event = Event::Timeout;
     }
@@ -162,6 +279,26 @@ impl<'b> Receiver<'b> {
 
     /// Bytes that were read and are the application's, the first ones of it; none
     /// as long as there is no decision to go on.
+    ///
+    /// ```
+    /// use realpeer::{Action, Policy, Receiver, Settings};
+    /// use std::io::Read;
+    ///
+    /// let mut stream = &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..];
+    /// let mut buffer = [0; 4096];
+    /// let mut receiver = Receiver::new(Policy::Optional, Settings::default(), &mut buffer);
+    /// while receiver.decision().action == Action::More {
+    ///     let n = stream.read(receiver.missing())?;
+    ///     receiver.filled(n);
+    /// }
+    ///
+    /// // It could have become "PROXY", and did not.
+    /// assert_eq!(receiver.decision().action, Action::Pass);
+    /// let mut all = String::new();
+    /// receiver.rest().chain(stream).read_to_string(&mut all)?;
+    /// assert_eq!(all, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn rest(&self) -> &[u8] {
         let decision = self.decision();

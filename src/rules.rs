@@ -8,67 +8,21 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::address::canonical_ip;
 use crate::outcome::text_of;
+use crate::policy::Policy;
 use crate::scan;
 
-/// What is made of connections from a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[repr(u8)]
-pub enum Policy {
-    /// A valid header must come; its address replaces the peer's.
-    Require = 1,
-    /// A header may come. Breaks the rule not to guess (section 2): a trusted
-    /// proxy that forgets the header lets its client write one.
-    Optional = 2,
-    /// A header may come and is thrown away.
-    Strip = 3,
-    /// No header is looked for; not a byte is read.
-    Direct = 4,
-    /// The connection is closed before a byte is read.
-    Refuse = 5,
-}
-
-impl Policy {
-    /// Every policy.
-    pub const ALL: [Policy; 5] =
-        [Policy::Require, Policy::Optional, Policy::Strip, Policy::Direct, Policy::Refuse];
-
-    /// Its word in configuration files and variables.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        text_of(self.c_name())
-    }
-
-    pub(crate) const fn c_name(self) -> &'static CStr {
-        match self {
-            Policy::Require => c"require",
-            Policy::Optional => c"optional",
-            Policy::Strip => c"strip",
-            Policy::Direct => c"direct",
-            Policy::Refuse => c"refuse",
-        }
-    }
-
-    /// The policy of this word.
-    #[must_use]
-    pub fn from_name(name: &[u8]) -> Option<Policy> {
-        Policy::ALL.into_iter().find(|policy| policy.name().as_bytes() == name)
-    }
-
-    /// The policy with this number.
-    #[must_use]
-    pub fn from_number(number: i32) -> Option<Policy> {
-        Policy::ALL.into_iter().find(|&policy| policy as i32 == number)
-    }
-
-    /// Whether the first bytes of the connection have to be read for it.
-    #[must_use]
-    pub const fn reads(self) -> bool {
-        matches!(self, Policy::Require | Policy::Optional | Policy::Strip)
-    }
-}
-
 /// Who connected.
+///
+/// ```
+/// use realpeer::{Peer, Policy, Rule, Rules};
+/// use std::net::Ipv4Addr;
+///
+/// let mut list = [Rule::parse("unix:", Policy::Require, 0)?.0];
+/// let rules = Rules::prepare(&mut list)?;
+/// assert_eq!(rules.find(Peer::Unix), Some(Policy::Require));
+/// assert_eq!(rules.find(Peer::Ip(Ipv4Addr::LOCALHOST.into())), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Peer {
     /// Over IP, from this address.
@@ -92,6 +46,16 @@ const NO_PARENT: u32 = u32::MAX;
 
 /// A source and its policy. Put them into an array and [prepare](Rules::prepare)
 /// that; how it is laid out inside is not part of the interface.
+///
+/// # Examples
+/// ```
+/// use realpeer::{Policy, Rule};
+///
+/// let (rule, bits_cleared) = Rule::parse("10.0.1.0/24", Policy::Require, 7)?;
+/// assert_eq!((rule.policy(), rule.tag()), (Some(Policy::Require), 7));
+/// assert!(!bits_cleared);
+/// # Ok::<(), realpeer::RuleError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct Rule {
@@ -108,6 +72,15 @@ pub struct Rule {
 }
 
 /// Why the text of a source is no rule.
+///
+/// ```
+/// use realpeer::{Policy, Rule, RuleError};
+///
+/// let error = Rule::parse("10.0.1.0/33", Policy::Require, 0).unwrap_err();
+/// assert_eq!(error, RuleError::BadPrefix);
+/// assert!(error.to_string().starts_with("the prefix length must be"));
+/// assert_eq!(Rule::parse("balancer", Policy::Require, 0), Err(RuleError::BadSource));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RuleError {
@@ -119,6 +92,12 @@ pub enum RuleError {
 
 impl RuleError {
     /// A phrase that says what is wrong, fit to stand in a message.
+    ///
+    /// ```
+    /// use realpeer::RuleError;
+    ///
+    /// assert!(RuleError::BadSource.text().starts_with("not an IPv4 or IPv6 address"));
+    /// ```
     #[must_use]
     pub const fn text(self) -> &'static str {
         text_of(self.c_text())
@@ -145,7 +124,19 @@ impl fmt::Display for RuleError {
 impl core::error::Error for RuleError {}
 
 /// Two rules for one source.
+///
+/// ```
+/// use realpeer::{Policy, Rule, Rules};
+///
+/// let mut list = [
+///     Rule::parse("10.0.0.0/8", Policy::Require, 12)?.0, // of line 12
+///     Rule::parse("::ffff:10.0.0.0/104", Policy::Direct, 14)?.0,
+/// ];
+/// assert_eq!(Rules::prepare(&mut list).unwrap_err().tags, (12, 14));
+/// # Ok::<(), realpeer::RuleError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Duplicate {
     /// Tags of the two, the smaller one first.
     pub tags: (u32, u32),
@@ -171,6 +162,20 @@ impl Rule {
     ///
     /// # Errors
     /// [`RuleError`] says what is wrong with the text.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Rule};
+    ///
+    /// for source in ["192.0.2.1", "10.0.0.0/8", "2001:db8::/32", "unix:", "all"] {
+    ///     assert!(Rule::parse(source, Policy::Require, 0).is_ok());
+    /// }
+    ///
+    /// // Whoever meant one host wrote a whole network.
+    /// let (rule, bits_cleared) = Rule::parse("10.1.2.3/8", Policy::Require, 0)?;
+    /// assert!(bits_cleared);
+    /// assert!(rule.same(&Rule::parse("10.0.0.0/8", Policy::Require, 1)?.0));
+    /// # Ok::<(), realpeer::RuleError>(())
+    /// ```
     pub fn parse(source: &str, policy: Policy, tag: u32) -> Result<(Rule, bool), RuleError> {
         let rule = |kind, ip, prefix| Rule {
             ip,
@@ -208,18 +213,41 @@ impl Rule {
     }
 
     /// The caller's number.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Rule};
+    ///
+    /// assert_eq!(Rule::parse("all", Policy::Require, 7)?.0.tag(), 7);
+    /// # Ok::<(), realpeer::RuleError>(())
+    /// ```
     #[must_use]
     pub fn tag(&self) -> u32 {
         self.tag
     }
 
     /// The policy.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Rule};
+    ///
+    /// assert_eq!(Rule::parse("all", Policy::Strip, 0)?.0.policy(), Some(Policy::Strip));
+    /// # Ok::<(), realpeer::RuleError>(())
+    /// ```
     #[must_use]
     pub fn policy(&self) -> Option<Policy> {
         Policy::from_number(i32::from(self.policy))
     }
 
     /// Whether both name the same source and policy.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Rule};
+    ///
+    /// let (inherited, _) = Rule::parse("::ffff:192.0.2.1", Policy::Direct, 1)?;
+    /// let (repeated, _) = Rule::parse("192.0.2.1/32", Policy::Direct, 2)?;
+    /// assert!(inherited.same(&repeated));
+    /// # Ok::<(), realpeer::RuleError>(())
+    /// ```
     #[must_use]
     pub fn same(&self, other: &Rule) -> bool {
         self.order(other) == Ordering::Equal && self.policy == other.policy
@@ -282,6 +310,21 @@ impl<'a> Rules<'a> {
     ///
     /// # Errors
     /// [`Duplicate`] where a source is named twice, even with the same policy.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Rule, Rules};
+    ///
+    /// let mut list = [
+    ///     Rule::parse("all", Policy::Direct, 0)?.0,
+    ///     Rule::parse("10.0.1.0/24", Policy::Require, 0)?.0,
+    /// ];
+    /// assert!(Rules::prepare(&mut list).is_ok());
+    ///
+    /// // For servers whose threads share them as long as they run:
+    /// let rules: Rules<'static> = Rules::prepare(list.to_vec().leak())?;
+    /// # assert_eq!(rules.as_slice().len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn prepare(rules: &'a mut [Rule]) -> Result<Rules<'a>, Duplicate> {
         sort(rules);
         for pair in rules.windows(2) {
@@ -312,12 +355,39 @@ impl<'a> Rules<'a> {
 
     /// Takes an array for one that was prepared before. Look-ups in one that was
     /// not find the wrong rules, and nothing worse.
+    ///
+    /// ```
+    /// use realpeer::{Peer, Policy, Rule, Rules};
+    ///
+    /// /// What all connections share, without a lifetime.
+    /// struct Shared(Vec<Rule>);
+    ///
+    /// let mut list = vec![Rule::parse("unix:", Policy::Direct, 0)?.0];
+    /// Rules::prepare(&mut list)?;
+    /// let shared = Shared(list);
+    ///
+    /// assert_eq!(Rules::from_prepared(&shared.0).find(Peer::Unix), Some(Policy::Direct));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn from_prepared(rules: &'a [Rule]) -> Rules<'a> {
         Rules { sorted: rules }
     }
 
     /// The rules in their order of look-up.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Rule, Rules};
+    ///
+    /// let mut list = [
+    ///     Rule::parse("192.0.2.1", Policy::Direct, 1)?.0,
+    ///     Rule::parse("all", Policy::Require, 2)?.0,
+    /// ];
+    /// let rules = Rules::prepare(&mut list)?;
+    /// let tags: Vec<_> = rules.as_slice().iter().map(Rule::tag).collect();
+    /// assert_eq!(tags, [2, 1]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn as_slice(&self) -> &'a [Rule] {
         self.sorted
@@ -325,6 +395,17 @@ impl<'a> Rules<'a> {
 
     /// The policy for a peer; `None` if no rule matches: refuse it. An IPv4 peer
     /// mapped into IPv6 matches the rules for IPv4, and only those and `all`.
+    ///
+    /// ```
+    /// use realpeer::{Policy, Rule, Rules};
+    /// use std::net::SocketAddr;
+    ///
+    /// let mut list = [Rule::parse("10.0.1.0/24", Policy::Require, 0)?.0];
+    /// let rules = Rules::prepare(&mut list)?;
+    /// let balancer: SocketAddr = "[::ffff:10.0.1.9]:41234".parse()?;
+    /// assert_eq!(rules.find(balancer.ip().into()), Some(Policy::Require));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn find(&self, peer: Peer) -> Option<Policy> {
         let (kind, ip) = match peer {

@@ -150,6 +150,13 @@ pub fn escape(bytes: &[u8], out: &mut [u8]) -> usize {
 
 /// Writes `bytes` as lower-case hex digits. Returns the length of the text;
 /// nothing is written if `out` is shorter than that.
+///
+/// ```
+/// let mut out = [0; 8];
+/// assert_eq!(realpeer::hex(b"\r\nQ", &mut out), 6);
+/// assert_eq!(&out[..6], b"0d0a51");
+/// assert_eq!(realpeer::hex(b"\r\n\r\n\0", &mut out), 10); // too long, nothing written
+/// ```
 pub fn hex(bytes: &[u8], out: &mut [u8]) -> usize {
     whole_or_nothing(out, |sink| sink.hex(bytes))
 }

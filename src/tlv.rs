@@ -5,6 +5,13 @@ use crate::crc32c::Crc32c;
 use crate::outcome::Outcome;
 
 /// The registered types.
+///
+/// ```
+/// use realpeer::{Tlvs, types};
+///
+/// let tlvs = Tlvs::new(b"\x01\0\x02h2");
+/// assert_eq!(tlvs.find(types::ALPN), Some(&b"h2"[..]));
+/// ```
 pub mod types {
     /// Application protocol, such as `h2` (2.2.1).
     pub const ALPN: u8 = 0x01;
@@ -49,6 +56,13 @@ pub(crate) const CHECKSUM_LEN: usize = 4;
 const UNIQUE_ID_MAX: usize = 128;
 
 /// One type-length-value vector.
+///
+/// ```
+/// use realpeer::{Outgoing, Tlv, types};
+///
+/// let id = Tlv { kind: types::UNIQUE_ID, value: b"8f1c" };
+/// assert_eq!(Outgoing::local().tlvs([id]).len(), Ok(16 + 3 + 4));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tlv<'a> {
     /// Its type, see [`types`].
@@ -76,6 +90,15 @@ impl Tlv<'_> {
 ///
 /// [`Header`]: crate::Header
 /// [`parse`]: crate::parse
+///
+/// ```
+/// use realpeer::{Tlv, Tlvs, types};
+///
+/// let mut tlvs = Tlvs::new(b"\x01\0\x02h2\x05\0\x01!");
+/// assert_eq!(tlvs.next(), Some(Tlv { kind: types::ALPN, value: b"h2" }));
+/// assert_eq!(tlvs.next(), Some(Tlv { kind: types::UNIQUE_ID, value: b"!" }));
+/// assert_eq!(tlvs.next(), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tlvs<'a> {
     rest: &'a [u8],
@@ -85,24 +108,57 @@ impl<'a> Tlvs<'a> {
     pub(crate) const EMPTY: Tlvs<'static> = Tlvs { rest: &[] };
 
     /// The TLVs in `bytes`.
+    ///
+    /// ```
+    /// use realpeer::Tlvs;
+    ///
+    /// assert_eq!(Tlvs::new(b"\x01\0\x02h2").count(), 1);
+    /// assert_eq!(Tlvs::new(b"\x01\0\x02h").count(), 0); // a byte is missing
+    /// ```
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Tlvs { rest: bytes }
     }
 
     /// The bytes that are left.
+    ///
+    /// ```
+    /// use realpeer::Tlvs;
+    ///
+    /// let mut tlvs = Tlvs::new(b"\x01\0\x02h2\x05\0\x01!");
+    /// tlvs.next();
+    /// assert_eq!(tlvs.as_bytes(), b"\x05\0\x01!");
+    /// ```
     #[must_use]
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.rest
     }
 
     /// The first TLV of this type.
+    ///
+    /// ```
+    /// use realpeer::{Tlvs, types};
+    ///
+    /// let tlvs = Tlvs::new(b"\x01\0\x02h2\x05\0\x01!");
+    /// assert_eq!(tlvs.find(types::UNIQUE_ID), Some(&b"!"[..]));
+    /// assert_eq!(tlvs.find(types::AUTHORITY), None);
+    /// ```
     #[must_use]
     pub fn find(mut self, kind: u8) -> Option<&'a [u8]> {
         self.by_ref().find(|tlv| tlv.kind == kind).map(|tlv| tlv.value)
     }
 
     /// What the sender says of the client's TLS connection.
+    ///
+    /// ```
+    /// use realpeer::Tlvs;
+    ///
+    /// // The client came over TLS and showed no certificate.
+    /// let tlvs = Tlvs::new(b"\x20\0\x05\x01\0\0\0\0");
+    /// let ssl = tlvs.ssl().unwrap();
+    /// assert!(ssl.is_tls());
+    /// assert!(!ssl.verified()); // though `verify` is 0
+    /// ```
     #[must_use]
     pub fn ssl(self) -> Option<Ssl<'a>> {
         Ssl::new(self.find(types::SSL)?)
@@ -134,6 +190,19 @@ impl<'a> Iterator for Tlvs<'a> {
 impl core::iter::FusedIterator for Tlvs<'_> {}
 
 /// The SSL TLV (2.2.6): what the sender says of the client's TLS connection.
+///
+/// ```
+/// use realpeer::{Ssl, Tlv, Tlvs, types, write_ssl};
+///
+/// let name = Tlv { kind: types::SSL_CN, value: b"visitor" };
+/// let mut value = [0; 64];
+/// let len = write_ssl(Ssl::SSL | Ssl::CERT_CONN, 0, [name], &mut value)?;
+///
+/// let ssl = Ssl::new(&value[..len]).unwrap();
+/// assert!(ssl.is_tls() && ssl.verified());
+/// assert_eq!(ssl.common_name(), Some((&b"visitor"[..], true)));
+/// # Ok::<(), realpeer::WriteError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ssl<'a> {
     client: u8,
@@ -150,6 +219,13 @@ impl<'a> Ssl<'a> {
     pub const CERT_SESS: u8 = 4;
 
     /// Takes the value of an SSL TLV apart.
+    ///
+    /// ```
+    /// use realpeer::Ssl;
+    ///
+    /// assert!(Ssl::new(b"\x01\0\0\0\x01").is_some());
+    /// assert_eq!(Ssl::new(b"\x01\0\0"), None);
+    /// ```
     #[must_use]
     pub fn new(value: &'a [u8]) -> Option<Self> {
         let (&client, rest) = value.split_first()?;
@@ -158,6 +234,13 @@ impl<'a> Ssl<'a> {
     }
 
     /// The bits of the `client` field as sent.
+    ///
+    /// ```
+    /// use realpeer::Ssl;
+    ///
+    /// let ssl = Ssl::new(b"\x05\0\0\0\0").unwrap();
+    /// assert_eq!(ssl.client(), Ssl::SSL | Ssl::CERT_SESS);
+    /// ```
     #[must_use]
     pub fn client(&self) -> u8 {
         self.client
@@ -165,12 +248,25 @@ impl<'a> Ssl<'a> {
 
     /// The `verify` field as sent (network byte order). On its own it says
     /// nothing: senders set it to 0 where there was no certificate.
+    ///
+    /// ```
+    /// use realpeer::Ssl;
+    ///
+    /// assert_eq!(Ssl::new(b"\x01\0\0\0\x13").unwrap().verify(), 19);
+    /// ```
     #[must_use]
     pub fn verify(&self) -> u32 {
         self.verify
     }
 
     /// Whether the client came over TLS.
+    ///
+    /// ```
+    /// use realpeer::Ssl;
+    ///
+    /// assert!(Ssl::new(b"\x01\0\0\0\x01").unwrap().is_tls());
+    /// assert!(!Ssl::new(b"\0\0\0\0\x01").unwrap().is_tls());
+    /// ```
     #[must_use]
     pub fn is_tls(&self) -> bool {
         self.client & Self::SSL != 0
@@ -178,12 +274,27 @@ impl<'a> Ssl<'a> {
 
     /// Whether the client showed a certificate, in this connection or in the
     /// session it resumed, and the sender verified it.
+    ///
+    /// ```
+    /// use realpeer::Ssl;
+    ///
+    /// assert!(Ssl::new(b"\x03\0\0\0\0").unwrap().verified());
+    /// assert!(!Ssl::new(b"\x03\0\0\0\x13").unwrap().verified()); // a bad certificate
+    /// assert!(!Ssl::new(b"\x01\0\0\0\0").unwrap().verified()); // none
+    /// ```
     #[must_use]
     pub fn verified(&self) -> bool {
         self.client & (Self::CERT_CONN | Self::CERT_SESS) != 0 && self.verify == 0
     }
 
     /// The TLVs within.
+    ///
+    /// ```
+    /// use realpeer::{Ssl, types};
+    ///
+    /// let ssl = Ssl::new(b"\x01\0\0\0\x01\x21\0\x07TLSv1.3").unwrap();
+    /// assert_eq!(ssl.tlvs().find(types::SSL_VERSION), Some(&b"TLSv1.3"[..]));
+    /// ```
     #[must_use]
     pub fn tlvs(&self) -> Tlvs<'a> {
         self.tlvs
@@ -191,6 +302,13 @@ impl<'a> Ssl<'a> {
 
     /// The common name of the client's certificate, and whether that was
     /// verified: together, for the name alone proves nothing.
+    ///
+    /// ```
+    /// use realpeer::Ssl;
+    ///
+    /// let ssl = Ssl::new(b"\x03\0\0\0\x13\x22\0\x05admin").unwrap();
+    /// assert_eq!(ssl.common_name(), Some((&b"admin"[..], false))); // so he says
+    /// ```
     #[must_use]
     pub fn common_name(&self) -> Option<(&'a [u8], bool)> {
         Some((self.tlvs.find(types::SSL_CN)?, self.verified()))

@@ -10,7 +10,7 @@
 
 mod common;
 
-use std::ffi::c_char;
+use std::ffi::{CStr, c_char};
 use std::fs;
 use std::mem::zeroed;
 use std::path::Path;
@@ -175,6 +175,7 @@ fn null_for_what_must_be_there() {
 
         assert_eq!(realpeer_tlv_field(null(), 5), INVALID);
         assert_eq!(realpeer_tlv_field(null(), 0), Error::BadField as i32);
+        assert!(realpeer_tlv_field_name(usize::MAX).is_null());
         for write in [realpeer_tlv_text, realpeer_tlv_hex] {
             assert_eq!(write(null(), 5, 1, room.as_mut_ptr(), 64), INVALID);
             assert_eq!(write(data, size, 1, null_mut(), 64), INVALID);
@@ -403,4 +404,19 @@ fn an_error_passed_on_stays_an_error() {
     let policy = unsafe { realpeer_rules_find(null(), 1, null(), 0) };
     assert_eq!(decide(policy, 0), INVALID);
     assert_eq!(decide(REALPEER_POLICY_NONE, 0), -1);
+}
+
+#[test]
+fn every_field_has_a_name_that_finds_it() {
+    let names: Vec<&str> = (0usize..)
+        .map(|place| realpeer_tlv_field_name(place))
+        .take_while(|name| !name.is_null())
+        // SAFETY: the library's own text, which ends in a NUL.
+        .map(|name| unsafe { CStr::from_ptr(name) }.to_str().unwrap())
+        .collect();
+    assert_eq!(names, realpeer::TlvField::names().collect::<Vec<_>>());
+    for name in names {
+        // SAFETY: as long as it says.
+        assert!(unsafe { realpeer_tlv_field(name.as_ptr().cast(), name.len()) } > 0, "{name}");
+    }
 }

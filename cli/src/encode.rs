@@ -17,13 +17,13 @@ use crate::{Verdict, header, text};
 #[command(after_long_help = "\
 Exit status: 0, or 2 where there is no such header.")]
 pub struct Args {
-    /// What the header says.
-    #[command(flatten)]
-    pub header: header::Options,
-
     /// How it is printed
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "hex")]
     pub output: Output,
+
+    /// What the header says.
+    #[command(flatten)]
+    pub header: header::Options,
 }
 
 /// How a header is printed.
@@ -35,7 +35,7 @@ pub enum Output {
     Hex,
     /// Base64
     Base64,
-    /// Text with escapes such as \x0D, for printf and echo -e
+    /// Text with escapes such as \x0D, for printf %b
     Escaped,
 }
 

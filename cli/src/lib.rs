@@ -32,16 +32,13 @@ Exit status: 0 where all is well, 1 where a header is not valid, a source is \
 refused or a connection failed, 2 where the command cannot be understood or a \
 file cannot be read.";
 
-/// The subcommands.
+/// The subcommands. Their help is what stands at their arguments.
 #[derive(Debug, Subcommand)]
+#[allow(missing_docs)]
 pub enum Command {
-    /// Take a header apart and say what is wrong with it
     Decode(decode::Args),
-    /// Write a header
     Encode(encode::Args),
-    /// Connect, send a header, and join the connection with standard input and output
     Send(send::Args),
-    /// Say which policy a source gets
     Check(check::Args),
 }
 

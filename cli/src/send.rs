@@ -1,11 +1,11 @@
 //! `realpeer send`: a connection with a header in front.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,24 +17,25 @@ use crate::header::{self, Endpoint};
 ///
 /// Without --source and --destination the header has the addresses of the connection
 /// itself, as a balancer's own checks do. The end of the standard input is passed
-/// on by closing the connection for writing; the command ends when the peer closes.
+/// on by closing the connection for writing; the command ends when the peer closes
+/// and the input that is there has been sent.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Exit status: 0 when the peer has closed the connection, 1 where it could not be \
-reached, reset the connection, or was silent for too long, 2 where the options do \
-not go together.")]
+reached, reset the connection, did not take all of the input, or was silent for too \
+long, 2 where the options do not go together.")]
 pub struct Args {
     /// HOST:PORT, [IPV6]:PORT or unix:PATH
     #[arg(value_name = "TO")]
     pub to: String,
 
-    /// What the header says.
-    #[command(flatten)]
-    pub header: header::Options,
-
     /// Give up after so many seconds in which nothing moves
     #[arg(short = 'w', long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
+
+    /// What the header says.
+    #[command(flatten)]
+    pub header: header::Options,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -183,6 +184,105 @@ impl Idle {
     }
 }
 
+/// How far the standard input has been sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// All that has come; more is waited for.
+    Known,
+    /// Not yet what has come last.
+    Part,
+    All,
+    /// The peer took no more of it.
+    Failed,
+}
+
+/// Tells how far the standard input has been sent.
+struct Progress {
+    sent: Mutex<Sent>,
+    changed: Condvar,
+}
+
+/// An input that is silent for so long when the peer has closed is taken for one
+/// that never ends, as that of an idle pipe.
+const SILENCE: Duration = Duration::from_secs(1);
+
+impl Progress {
+    fn lock(&self) -> MutexGuard<'_, Sent> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, sent: Sent) {
+        *self.lock() = sent;
+        self.changed.notify_all();
+    }
+
+    /// Waits for as long as `sent` holds; for `longest` at most.
+    fn wait_while(&self, sent: Sent, longest: Duration) -> Sent {
+        let wait = self.changed.wait_timeout_while(self.lock(), longest, |now| *now == sent);
+        *wait.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// Sends the standard input, until it ends or the peer takes no more.
+fn send_input(stream: &Stream, progress: &Progress, idle: &Idle) {
+    let mut bytes = [0; 16 << 10];
+    let mut input = io::stdin().lock();
+    loop {
+        match input.read(&mut bytes) {
+            Ok(0) => break,
+            Ok(len) => {
+                progress.set(Sent::Part);
+                let sent = bytes.get(..len).map_or(Ok(()), |bytes| stream.write_all(bytes));
+                // What the peer has to say of it comes to the other side.
+                if sent.is_err() {
+                    return progress.set(Sent::Failed);
+                }
+                idle.moved();
+                progress.set(Sent::Known);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    // It fails where the peer has closed already.
+    let _ = stream.close_for_writing();
+    progress.set(Sent::All);
+}
+
+/// The peer has closed its side, and may go on reading: waits until what there is of
+/// the input has been sent.
+fn settle(progress: &Progress, idle: &Idle, timeout: Option<Duration>) -> io::Result<()> {
+    let mut sent = *progress.lock();
+    loop {
+        sent = match sent {
+            Sent::All => return Ok(()),
+            Sent::Failed => {
+                return Err(io::Error::other("closed before all of the input was sent"));
+            }
+            // Who sits there has seen that it is over.
+            Sent::Known if io::stdin().is_terminal() => return Ok(()),
+            Sent::Known => match progress.wait_while(sent, SILENCE) {
+                Sent::Known => return Ok(()),
+                other => other,
+            },
+            Sent::Part => {
+                let left = left(idle, timeout)?;
+                progress.wait_while(sent, left.unwrap_or(Duration::MAX))
+            }
+        };
+    }
+}
+
+/// What is left of the time in which nothing has to move.
+fn left(idle: &Idle, timeout: Option<Duration>) -> io::Result<Option<Duration>> {
+    let Some(timeout) = timeout else { return Ok(None) };
+    let left = idle.left(timeout).ok_or_else(|| {
+        let text = format!("nothing moved for {} seconds", timeout.as_secs_f64());
+        io::Error::new(io::ErrorKind::TimedOut, text)
+    })?;
+    Ok(Some(left))
+}
+
 /// Sends header and standard input, prints what comes. The inner error is the
 /// peer's.
 fn talk(
@@ -195,45 +295,20 @@ fn talk(
         return Ok(Err(error));
     }
     let idle = Arc::new(Idle { start: Instant::now(), last: AtomicU64::new(0) });
-    let sender = (stream.try_clone()?, Arc::clone(&idle));
-    // Nobody waits for it: a terminal may never end, and that of a peer that has
-    // closed is of no use any more.
-    thread::spawn(move || {
-        let (stream, idle) = sender;
-        let mut bytes = [0; 16 << 10];
-        let mut input = io::stdin().lock();
-        loop {
-            match input.read(&mut bytes) {
-                Ok(0) => break,
-                Ok(len) => {
-                    let sent = bytes.get(..len).map_or(Ok(()), |bytes| stream.write_all(bytes));
-                    // What the peer has to say of it comes to the other side.
-                    if sent.is_err() {
-                        return;
-                    }
-                    idle.moved();
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => break,
-            }
-        }
-        // It fails where the peer has closed already.
-        let _ = stream.close_for_writing();
-    });
+    let progress = Arc::new(Progress { sent: Mutex::new(Sent::Known), changed: Condvar::new() });
+    let sender = (stream.try_clone()?, Arc::clone(&progress), Arc::clone(&idle));
+    // Nobody waits for its end: a terminal may never end.
+    thread::spawn(move || send_input(&sender.0, &sender.1, &sender.2));
 
     let mut bytes = [0; 16 << 10];
     loop {
-        if let Some(timeout) = timeout {
-            match idle.left(timeout) {
-                Some(left) => stream.set_read_timeout(Some(left))?,
-                None => {
-                    let text = format!("nothing moved for {} seconds", timeout.as_secs_f64());
-                    return Ok(Err(io::Error::new(io::ErrorKind::TimedOut, text)));
-                }
-            }
+        match left(&idle, timeout) {
+            Ok(None) => {}
+            Ok(left) => stream.set_read_timeout(left)?,
+            Err(error) => return Ok(Err(error)),
         }
         match stream.read(&mut bytes) {
-            Ok(0) => return Ok(Ok(())),
+            Ok(0) => return Ok(settle(&progress, &idle, timeout)),
             Ok(len) => {
                 idle.moved();
                 out.write_all(bytes.get(..len).unwrap_or(&[]))?;

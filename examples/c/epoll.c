@@ -6,13 +6,13 @@
  *     cc epoll.c $(pkg-config --cflags --libs realpeer) -o epoll
  *     ./epoll 0.0.0.0 8080 5000 require 10.0.1.0/24 direct 127.0.0.1
  *
- * The number behind the port is the time for the header in milliseconds; policies
- * and sources follow. SIGTERM or SIGINT ends it, and it says what there was.
+ * The number behind the port is the time for the header in milliseconds;
+ * policies and sources follow. SIGTERM or SIGINT ends it, and it says what
+ * there was.
  */
 
 #define _GNU_SOURCE  /* accept4 */
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <signal.h>
@@ -40,7 +40,7 @@ typedef struct connection {
     struct connection  *newer;
 } connection;
 
-static int            epoll, timeout;
+static int            epoll, listener, signals, timeout;
 static realpeer_rule  rules[MAX_RULES];
 static uint32_t       rule_count;
 /* In the order they came, which is that of their deadlines. */
@@ -71,7 +71,7 @@ now(void)
     return (int64_t) t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* --- connections ------------------------------------------------------------ */
+/* --- connections --------------------------------------------------------- */
 
 static void
 put_in_line(connection *c)
@@ -247,10 +247,10 @@ begin(int fd)
     }
 }
 
-/* --- events ------------------------------------------------------------------ */
+/* --- events -------------------------------------------------------------- */
 
 static void
-accept_all(int listener)
+accept_all(void)
 {
     int  fd;
 
@@ -294,7 +294,7 @@ end_late_ones(void)
 
 /* Until somebody wants us to stop. */
 static void
-serve_all(int listener, int signals)
+serve_all(void)
 {
     int                 i, n, somebody_came;
     struct epoll_event  events[256];
@@ -316,12 +316,12 @@ serve_all(int listener, int signals)
 
         /* Last: what has just been closed must not be taken for a new one. */
         if (somebody_came) {
-            accept_all(listener);
+            accept_all();
         }
     }
 }
 
-/* --- beginning ---------------------------------------------------------------- */
+/* --- beginning ----------------------------------------------------------- */
 
 static int
 read_rules(char **words)
@@ -345,15 +345,16 @@ read_rules(char **words)
                             : -1;
 }
 
+/* What is no connection is known by where its descriptor is kept. */
 static void
-watch(int fd, void *as)
+watch(int *fd)
 {
     struct epoll_event  event;
 
     event.events = EPOLLIN;
-    event.data.ptr = as;
+    event.data.ptr = fd;
 
-    if (fd == -1 || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+    if (*fd == -1 || epoll_ctl(epoll, EPOLL_CTL_ADD, *fd, &event) != 0) {
         give_up("epoll");
     }
 }
@@ -361,22 +362,29 @@ watch(int fd, void *as)
 static int
 listen_on(const char *host, const char *port)
 {
-    int                 fd, on = 1;
-    struct sockaddr_in  address;
+    int              fd, rc, on = 1;
+    struct addrinfo  hints, *found;
 
-    memset(&address, 0, sizeof(address));
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = inet_addr(host);
-    address.sin_port = htons((uint16_t) atoi(port));
+    memset(&hints, 0, sizeof(hints));
+    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
+    hints.ai_socktype = SOCK_STREAM;
 
-    fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    rc = getaddrinfo(host, port, &hints, &found);
+    if (rc != 0) {
+        fprintf(stderr, "%s, port %s: %s\n", host, port, gai_strerror(rc));
+        exit(2);
+    }
+
+    fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 
-    if (bind(fd, (struct sockaddr *) &address, sizeof(address)) != 0
+    if (bind(fd, found->ai_addr, found->ai_addrlen) != 0
         || listen(fd, SOMAXCONN) != 0)
     {
         give_up("listen");
     }
+
+    freeaddrinfo(found);
 
     return fd;
 }
@@ -384,7 +392,6 @@ listen_on(const char *host, const char *port)
 int
 main(int argc, char **argv)
 {
-    int            listener, signals;
     sigset_t       ends;
     struct rlimit  files;
 
@@ -410,10 +417,10 @@ main(int argc, char **argv)
     epoll = epoll_create1(EPOLL_CLOEXEC);
     signals = signalfd(-1, &ends, SFD_CLOEXEC);
     listener = listen_on(argv[1], argv[2]);
-    watch(signals, &signals);
-    watch(listener, &listener);
+    watch(&signals);
+    watch(&listener);
 
-    serve_all(listener, signals);
+    serve_all();
 
     printf("served %u, refused %u, timed out %u (%lld ms late at most)\n"
            "at most %u waited at once, in %zu bytes\n",

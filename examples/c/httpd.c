@@ -7,14 +7,14 @@
  *
  * Policies and sources follow the port. SIGTERM or SIGINT ends it.
  *
- * libmicrohttpd does not listen: connections are accepted here, their header is
- * taken off, and they are handed over under the visitor's address. From there on
- * libmicrohttpd knows them by that, in its limits and its log as well.
+ * libmicrohttpd does not listen: connections are accepted here, their header
+ * is taken off, and they are handed over under the visitor's address. From
+ * there on libmicrohttpd knows them by that, in its limits and log as well.
  */
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -79,27 +79,61 @@ show(const struct sockaddr *address, socklen_t len, endpoint *out)
     }
 }
 
-/* --- a request ---------------------------------------------------------------- */
+/* --- a request ----------------------------------------------------------- */
+
+static enum MHD_Result
+reply(struct MHD_Connection *connection, unsigned int status,
+    const char *name, const char *value, const char *text)
+{
+    enum MHD_Result       rc;
+    struct MHD_Response  *response;
+
+    response = MHD_create_response_from_buffer(strlen(text), (void *) text,
+                                               MHD_RESPMEM_MUST_COPY);
+    if (response == NULL) {
+        return MHD_NO;
+    }
+
+    MHD_add_response_header(response, name, value);
+    rc = MHD_queue_response(connection, status, response);
+    MHD_destroy_response(response);
+
+    return rc;
+}
 
 static enum MHD_Result
 answer(void *cls, struct MHD_Connection *connection, const char *url,
     const char *method, const char *version, const char *upload_data,
     size_t *upload_data_size, void **request)
 {
-    int                              fd, n;
+    int                              fd;
     char                             html[sizeof(page) + 7 * sizeof(endpoint)];
     endpoint                         visitor, balancer, here;
     socklen_t                        len;
-    enum MHD_Result                  rc;
     const struct sockaddr           *client;
-    struct MHD_Response             *response;
     struct sockaddr_storage          address;
     const union MHD_ConnectionInfo  *info;
 
-    (void) cls; (void) url; (void) version; (void) upload_data; (void) request;
+    (void) cls; (void) url; (void) version; (void) upload_data;
 
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 || *upload_data_size != 0) {
-        return MHD_NO;
+    /* An answer to the first call, with the headers, would end keep-alive. */
+    if (*request == NULL) {
+        *request = connection;
+        return MHD_YES;
+    }
+
+    /* Whatever comes with the request is of no interest. */
+    if (*upload_data_size != 0) {
+        *upload_data_size = 0;
+        return MHD_YES;
+    }
+
+    /* libmicrohttpd leaves out the page itself where HEAD asks. */
+    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0
+        && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+    {
+        return reply(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+                     MHD_HTTP_HEADER_ALLOW, "GET, HEAD", "");
     }
 
     /* What MHD_add_connection() was told: the visitor. */
@@ -135,25 +169,14 @@ answer(void *cls, struct MHD_Connection *connection, const char *url,
     show((struct sockaddr *) &address, len, &here);
 
     /* Addresses are made here from their binary form, so nothing to escape. */
-    n = snprintf(html, sizeof(html), page, visitor.host,
-                 visitor.host, visitor.port, balancer.host, balancer.port,
-                 here.host, here.port);
+    snprintf(html, sizeof(html), page, visitor.host, visitor.host,
+             visitor.port, balancer.host, balancer.port, here.host, here.port);
 
-    response = MHD_create_response_from_buffer((size_t) n, html,
-                                               MHD_RESPMEM_MUST_COPY);
-    if (response == NULL) {
-        return MHD_NO;
-    }
-
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-                            "text/html; charset=utf-8");
-    rc = MHD_queue_response(connection, MHD_HTTP_OK, response);
-    MHD_destroy_response(response);
-
-    return rc;
+    return reply(connection, MHD_HTTP_OK, MHD_HTTP_HEADER_CONTENT_TYPE,
+                 "text/html; charset=utf-8", html);
 }
 
-/* --- a connection -------------------------------------------------------------- */
+/* --- a connection -------------------------------------------------------- */
 
 static void
 hand_over(int fd)
@@ -218,7 +241,7 @@ accept_all(void *unused)
     }
 }
 
-/* --- beginning ----------------------------------------------------------------- */
+/* --- beginning ----------------------------------------------------------- */
 
 static int
 read_rules(char **words)
@@ -245,23 +268,30 @@ read_rules(char **words)
 static int
 listen_on(const char *host, const char *port)
 {
-    int                 fd, on = 1;
-    struct sockaddr_in  address;
+    int              fd, rc, on = 1;
+    struct addrinfo  hints, *found;
 
-    memset(&address, 0, sizeof(address));
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = inet_addr(host);
-    address.sin_port = htons((uint16_t) atoi(port));
+    memset(&hints, 0, sizeof(hints));
+    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
+    hints.ai_socktype = SOCK_STREAM;
 
-    fd = socket(AF_INET, SOCK_STREAM, 0);
+    rc = getaddrinfo(host, port, &hints, &found);
+    if (rc != 0) {
+        fprintf(stderr, "%s, port %s: %s\n", host, port, gai_strerror(rc));
+        exit(2);
+    }
+
+    fd = socket(found->ai_family, SOCK_STREAM, 0);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 
-    if (bind(fd, (struct sockaddr *) &address, sizeof(address)) != 0
+    if (bind(fd, found->ai_addr, found->ai_addrlen) != 0
         || listen(fd, SOMAXCONN) != 0)
     {
         perror("listen");
         exit(1);
     }
+
+    freeaddrinfo(found);
 
     return fd;
 }

@@ -4,14 +4,15 @@
  * what, and sends it back without the header, by way of the balancer.
  *
  *     cc udp-echo.c $(pkg-config --cflags --libs realpeer) -o udp-echo
- *     ./udp-echo 0.0.0.0 5300 10.0.1.0/24
+ *     ./udp-echo 0.0.0.0 5300 10.0.1.0/24 [dns]
  *
- * The last argument says where the balancer is. It should be on a network where
- * nobody else can use its address: in UDP nothing but the sender's word says
- * where a datagram comes from.
+ * The third argument says where the balancer is. It should be on a network
+ * where nobody else can use its address: in UDP nothing but the sender's word
+ * says where a datagram comes from. With "dns", questions are sent back as
+ * answers, as dnsdist throws away what is none.
  */
 
-#include <arpa/inet.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +22,13 @@
 #include <realpeer.h>
 
 static void
-answer(int fd, const realpeer_rule *rule)
+answer(int fd, const realpeer_rule *rule, int dns)
 {
     char                     client[REALPEER_ADDRESS_TEXT] = "the balancer";
     ssize_t                  n;
     int32_t                  policy;
     socklen_t                len = sizeof(struct sockaddr_storage);
-    const uint8_t           *payload;
+    uint8_t                 *payload;
     static uint8_t           datagram[65536];
     realpeer_decision        decision;
     struct sockaddr_storage  balancer;
@@ -54,40 +55,51 @@ answer(int fd, const realpeer_rule *rule)
     realpeer_address_text(&decision.client, client, sizeof(client));
     printf("%s, port %u: %zd bytes\n", client, decision.client.port, n);
 
+    if (dns && n >= 3) {
+        payload[2] |= 0x80;
+    }
+
     sendto(fd, payload, (size_t) n, 0, (struct sockaddr *) &balancer, len);
 }
 
 int
 main(int argc, char **argv)
 {
-    int                 fd;
-    realpeer_rule       rule;
-    struct sockaddr_in  address;
+    int              fd, rc;
+    realpeer_rule    rule;
+    struct addrinfo  hints, *found;
 
-    if (argc != 4
+    if (argc < 4
         || realpeer_rule_parse(argv[3], strlen(argv[3]),
                                REALPEER_POLICY_REQUIRE, 0, &rule,
                                sizeof(rule)) < 0
         || realpeer_rules_prepare(&rule, 1, NULL) < 0)
     {
-        fprintf(stderr, "usage: %s ADDRESS PORT BALANCER\n", argv[0]);
+        fprintf(stderr, "usage: %s ADDRESS PORT BALANCER [dns]\n", argv[0]);
         return 2;
     }
 
-    memset(&address, 0, sizeof(address));
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = inet_addr(argv[1]);
-    address.sin_port = htons((uint16_t) atoi(argv[2]));
+    memset(&hints, 0, sizeof(hints));
+    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
+    hints.ai_socktype = SOCK_DGRAM;
 
-    fd = socket(AF_INET, SOCK_DGRAM, 0);
-    if (bind(fd, (struct sockaddr *) &address, sizeof(address)) != 0) {
+    rc = getaddrinfo(argv[1], argv[2], &hints, &found);
+    if (rc != 0) {
+        fprintf(stderr, "%s, port %s: %s\n", argv[1], argv[2],
+                gai_strerror(rc));
+        return 2;
+    }
+
+    fd = socket(found->ai_family, SOCK_DGRAM, 0);
+    if (bind(fd, found->ai_addr, found->ai_addrlen) != 0) {
         perror("bind");
         return 1;
     }
+    freeaddrinfo(found);
 
     setvbuf(stdout, NULL, _IOLBF, 0);
 
     for ( ;; ) {
-        answer(fd, &rule);
+        answer(fd, &rule, argc > 4 && strcmp(argv[4], "dns") == 0);
     }
 }

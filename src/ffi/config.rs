@@ -6,7 +6,8 @@ use libc::{sockaddr, socklen_t};
 
 use super::address::peer;
 use super::{Error, Out, bytes, bytes_mut};
-use crate::rules::{Policy, Rule, RuleError, Rules};
+use crate::policy::Policy;
+use crate::rules::{Rule, RuleError, Rules};
 
 /// For realpeer_decide: no rule matched the source, which is to be refused.
 pub const REALPEER_POLICY_NONE: i32 = 0;

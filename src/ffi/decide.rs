@@ -4,7 +4,7 @@ use super::{
     Error, Out, REALPEER_POLICY_NONE, bytes, realpeer_address, realpeer_header, realpeer_settings,
 };
 use crate::decide::{Decision, Event, decide, decide_datagram};
-use crate::rules::Policy;
+use crate::policy::Policy;
 
 /// What to do with a connection, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,8 @@ pub struct realpeer_decision {
     pub client: realpeer_address,
     /// What the client connected to, for information.
     pub server: realpeer_address,
-    /// The header, where a valid one came (`version` is not 0).
+    /// The header, where a valid one came (`version` is not 0). Of one that is
+    /// thrown away only the version is here: nothing that it says may count.
     pub header: realpeer_header,
 }
 
@@ -43,7 +44,10 @@ impl From<Decision<'_>> for realpeer_decision {
             need: number(decision.need),
             client: decision.client.into(),
             server: decision.server.into(),
-            header: decision.header.map(Into::into).unwrap_or_default(),
+            header: decision.header.map(Into::into).unwrap_or(realpeer_header {
+                version: decision.version.map_or(0, |version| version as u8),
+                ..Default::default()
+            }),
         }
     }
 }

@@ -12,6 +12,7 @@ mod decide;
 mod header;
 mod outcome;
 mod socket;
+mod system;
 mod tlv;
 mod write;
 

@@ -12,16 +12,18 @@
 
 use core::ffi::c_int;
 
-use libc::{c_short, nfds_t, pollfd, sockaddr, sockaddr_storage, socklen_t};
+use libc::{c_short, pollfd, sockaddr, sockaddr_storage, socklen_t};
 
+use super::system::{ENDED, errno, is_broken, low_water, now, peek, poll, take, would_block};
 use super::{
     Error, Out, REALPEER_POLICY_NONE, bytes, bytes_mut, realpeer_address_to_sockaddr,
     realpeer_decision, realpeer_settings,
 };
 use crate::decide::Action;
 use crate::header::V1_MAX;
+use crate::policy::Policy;
 use crate::receiver::Receiver;
-use crate::rules::{Policy, Rule, Rules};
+use crate::rules::{Rule, Rules};
 
 /// Milliseconds for the whole header where nothing is set.
 pub const REALPEER_DEFAULT_TIMEOUT: i32 = 5000;
@@ -45,7 +47,8 @@ pub struct realpeer_receiver {
     pub rules: *const Rule,
     /// NULL for the defaults.
     pub settings: *const realpeer_settings,
-    /// The library's: when the time is over.
+    /// When the time is over, in milliseconds of CLOCK_MONOTONIC. Set by the first
+    /// call that has to wait; whoever counts from an earlier time sets it before.
     pub deadline: u64,
     /// Bytes of `buffer`, REALPEER_V1_MAX at least.
     pub buffer_size: u32,
@@ -54,6 +57,7 @@ pub struct realpeer_receiver {
     /// sizeof(realpeer_settings)
     pub settings_size: u32,
     /// The library's: bytes of the header that are off the socket, and in `buffer`.
+    /// Set it to 0 for each connection, or the last one's header is taken for its own.
     /// While this is 0 nothing in `buffer` is needed for the next call: all waiting
     /// connections may share one.
     pub have: u32,
@@ -62,8 +66,8 @@ pub struct realpeer_receiver {
     pub fd: i32,
     /// REALPEER_POLICY_*. What the rules said is written to here.
     pub policy: i32,
-    /// Milliseconds for the whole header, counted from the first call; 0 for
-    /// REALPEER_DEFAULT_TIMEOUT, negative for no end.
+    /// Milliseconds for the whole header, if `deadline` is not set; 0 for
+    /// REALPEER_DEFAULT_TIMEOUT, negative for no end, whatever `deadline` says.
     pub timeout_ms: i32,
     /// The library's: bytes that have to be there before the socket is readable, 0
     /// where that was left as it was.
@@ -78,6 +82,16 @@ pub struct realpeer_receiver {
 ///
 /// The header, with its TLVs, is at the beginning of `buffer` afterwards. Where the
 /// peer breaks the connection, it is as if it had closed it.
+///
+/// If SO_RCVLOWAT is more than 1 here, set it afterwards: with it the system says
+/// that there is nothing as long as there is less, and the header may seem to be
+/// late. Where bytes have to be left on the socket for a while, it is 1 afterwards.
+///
+/// What has messages (SOCK_SEQPACKET) will do only where the header is one of its
+/// own: the system takes off whole messages. Where one goes on behind the header,
+/// that is lost, and the result is REALPEER_ERROR_INVALID_ARGUMENT.
+///
+/// `receiver` and `buffer` are written to whatever the result is.
 ///
 /// @param receiver as described there
 /// @param receiver_size sizeof(realpeer_receiver)
@@ -108,7 +122,8 @@ pub unsafe extern "C" fn realpeer_receive(
 /// Where the policy is REALPEER_POLICY_OPTIONAL or REALPEER_POLICY_STRIP, wait for
 /// edges (EPOLLET): bytes that may turn out to be the application's stay on the
 /// socket, and so it stays readable. For TCP this function prevents that, with
-/// SO_RCVLOWAT, which is 1 again afterwards.
+/// SO_RCVLOWAT, which is 1 again afterwards. Bytes that can be the beginning of a
+/// header, and have an urgent one (MSG_OOB) behind them, are taken for none.
 ///
 /// @return as realpeer_receive, or REALPEER_ACTION_MORE
 ///
@@ -203,7 +218,7 @@ unsafe fn take_header(to: &mut realpeer_receiver, wait: bool) -> Result<realpeer
     if gone {
         receiver.closed();
     }
-    let mut socket = Socket { to, unchanged: 0, ended: false };
+    let mut socket = Socket { to, unchanged: 0, ended: false, urgent: false };
     let action = socket.fill(&mut receiver, wait);
     if action? != Action::More {
         socket.restore_low_water();
@@ -233,6 +248,8 @@ struct Socket<'a> {
     unchanged: usize,
     /// Whether nothing can come behind the bytes that are there.
     ended: bool,
+    /// Whether a byte that was sent as urgent is there, behind which nobody can look.
+    urgent: bool,
 }
 
 impl Socket<'_> {
@@ -254,11 +271,13 @@ impl Socket<'_> {
             let left = if wait { left } else { 0 };
             match looked {
                 Looked::Undecided(n) if self.ended && n == self.unchanged => receiver.closed(),
+                // What is in front of it is all that will be seen.
+                Looked::Undecided(n) if self.urgent && n == self.unchanged => receiver.timed_out(),
                 Looked::Undecided(n) => self.wait_behind(n, left)?,
-                _ if wait => drop(self.wait(left)?),
+                _ if wait => drop(self.wait(left, 0)?),
                 _ => {}
             }
-            if !wait && !self.ended {
+            if !wait && !self.ended && !self.urgent {
                 return Ok(Action::More);
             }
         }
@@ -268,31 +287,28 @@ impl Socket<'_> {
     fn look(&mut self, receiver: &mut Receiver<'_>, window: usize) -> Result<Looked, Error> {
         let room = receiver.room();
         let window = window.min(room.len());
-        let n = match recv(self.to.fd, room.get_mut(..window).unwrap_or(&mut []), libc::MSG_PEEK) {
+        let n = match peek(self.to.fd, room.get_mut(..window).unwrap_or(&mut [])) {
             Ok(n) => n,
             Err(errno) if would_block(errno) => return Ok(Looked::Nothing),
             Err(errno) if is_broken(errno) => 0,
             Err(_) => return Err(Error::Socket),
         };
         let at = usize::try_from(self.to.have).unwrap_or(0);
-        let take = receiver.peeked(n);
+        let wanted = receiver.peeked(n);
         // They are there, and have been seen.
         let mut taken = 0;
-        while taken < take {
-            let to = receiver.taken_mut(at.saturating_add(taken));
-            match recv(self.to.fd, to, 0) {
-                Ok(n) if n > 0 => taken = taken.saturating_add(n),
-                _ => return Err(Error::Socket),
-            }
+        while taken < wanted {
+            let n = take(self.to.fd, receiver.taken_mut(at.saturating_add(taken)))?;
+            taken = taken.saturating_add(n);
         }
-        self.to.have = u32::try_from(at.saturating_add(take)).unwrap_or(u32::MAX);
-        if take > 0 {
+        self.to.have = u32::try_from(at.saturating_add(wanted)).unwrap_or(u32::MAX);
+        if wanted > 0 {
             // What was undecided is now decided: every byte counts again.
             self.restore_low_water();
         }
         // A window that is full may hide more, and so may a boundary of what was
         // sent, which ends what can be looked at once.
-        Ok(if take > 0 || n == window { Looked::Progress } else { Looked::Undecided(n) })
+        Ok(if wanted > 0 || n == window { Looked::Progress } else { Looked::Undecided(n) })
     }
 
     /// Waits for bytes behind `n` that cannot be taken off yet.
@@ -300,9 +316,10 @@ impl Socket<'_> {
         let nothing_new = n == self.unchanged;
         self.unchanged = n;
         self.set_low_water(n.saturating_add(1));
-        let events = self.wait(left)?;
+        let events = self.wait(left, libc::POLLPRI)?;
         // The end stands behind the bytes: they have to be looked at again.
         self.ended = events & ENDED != 0;
+        self.urgent = events & libc::POLLPRI != 0;
         if nothing_new && left != 0 && events != 0 && !self.ended {
             // Linux calls a Unix socket readable whatever SO_RCVLOWAT says.
             poll(&mut [], if left < 0 { NAP } else { left.min(NAP) })?;
@@ -310,8 +327,9 @@ impl Socket<'_> {
         Ok(())
     }
 
-    fn wait(&self, left: c_int) -> Result<c_short, Error> {
-        let mut one = [pollfd { fd: self.to.fd, events: libc::POLLIN | ENDED, revents: 0 }];
+    fn wait(&self, left: c_int, also: c_short) -> Result<c_short, Error> {
+        let events = libc::POLLIN | ENDED | also;
+        let mut one = [pollfd { fd: self.to.fd, events, revents: 0 }];
         poll(&mut one, left)?;
         let [pollfd { revents, .. }] = one;
         if revents & libc::POLLNVAL != 0 { Err(Error::Socket) } else { Ok(revents) }
@@ -358,93 +376,6 @@ enum Looked {
     Progress,
     /// So many bytes, which may be the application's and were left.
     Undecided(usize),
-}
-
-/// What poll() says where no more bytes come.
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-const ENDED: c_short = libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR;
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-const ENDED: c_short = libc::POLLHUP | libc::POLLERR;
-
-fn low_water(fd: c_int, bytes: c_int) -> bool {
-    let size = socklen_t::try_from(size_of_val(&bytes)).unwrap_or(0);
-    // SAFETY: the option is an int, of which the address and size are given.
-    let result = unsafe {
-        let bytes = (&raw const bytes).cast();
-        libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT, bytes, size)
-    };
-    result == 0
-}
-
-/// Reads what is there, and does not wait.
-fn recv(fd: c_int, to: &mut [u8], flags: c_int) -> Result<usize, c_int> {
-    loop {
-        let flags = flags | libc::MSG_DONTWAIT;
-        // SAFETY: `to` may be written to in its whole length.
-        let n = unsafe { libc::recv(fd, to.as_mut_ptr().cast(), to.len(), flags) };
-        match usize::try_from(n) {
-            Ok(n) => return Ok(n),
-            Err(_) if errno() == libc::EINTR => {}
-            Err(_) => return Err(errno()),
-        }
-    }
-}
-
-/// A signal ends the wait early, which does no harm.
-fn poll(fds: &mut [pollfd], timeout: c_int) -> Result<(), Error> {
-    let Ok(count) = nfds_t::try_from(fds.len()) else { return Err(Error::Socket) };
-    // SAFETY: `fds` may be written to in its whole length.
-    let result = unsafe { libc::poll(fds.as_mut_ptr(), count, timeout) };
-    if result < 0 && errno() != libc::EINTR { Err(Error::Socket) } else { Ok(()) }
-}
-
-/// Milliseconds that have passed since some time long ago; never 0.
-fn now() -> Result<u64, Error> {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` may be written to.
-    if unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) } != 0 {
-        return Err(Error::Socket);
-    }
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    let part = u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000;
-    Ok(seconds.saturating_mul(1000).saturating_add(part).saturating_add(1))
-}
-
-fn would_block(errno: c_int) -> bool {
-    errno == libc::EAGAIN || errno == libc::EWOULDBLOCK
-}
-
-/// Whether this says that the connection is no more.
-fn is_broken(errno: c_int) -> bool {
-    matches!(
-        errno,
-        libc::ECONNRESET
-            | libc::ECONNABORTED
-            | libc::ENOTCONN
-            | libc::EPIPE
-            | libc::ETIMEDOUT
-            | libc::EHOSTUNREACH
-            | libc::ENETUNREACH
-            | libc::EHOSTDOWN
-            | libc::ENETDOWN
-    )
-}
-
-fn errno() -> c_int {
-    #[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
-    use libc::__errno as location;
-    #[cfg(not(any(
-        target_os = "android",
-        target_os = "netbsd",
-        target_os = "openbsd",
-        target_os = "freebsd",
-        target_vendor = "apple"
-    )))]
-    use libc::__errno_location as location;
-    #[cfg(any(target_os = "freebsd", target_vendor = "apple"))]
-    use libc::__error as location;
-    // SAFETY: the C library gives the address of this thread's own number.
-    unsafe { *location() }
 }
 
 /// The real peer of a connection: the client that the decision names, or whoever
@@ -523,6 +454,25 @@ unsafe fn name(
         // SAFETY: the caller's promises.
         return unsafe { realpeer_address_to_sockaddr(address, out, out_len) };
     }
-    // SAFETY: the caller's promises.
-    if unsafe { own(fd, out, out_len) } == 0 { 0 } else { Error::Socket as i32 }
+    // SAFETY: all zeroes are a valid value of this plain C struct.
+    let mut name: sockaddr_storage = unsafe { core::mem::zeroed() };
+    let mut len = socklen_t::try_from(size_of_val(&name)).unwrap_or(0);
+    let from = &raw mut name;
+    // SAFETY: `name` has room for `len` bytes.
+    if unsafe { own(fd, from.cast(), &raw mut len) } != 0 {
+        return Error::Socket as i32;
+    }
+    // SAFETY: not NULL and aligned; that it may be read is the caller's promise.
+    let room = unsafe { out_len.read() };
+    let Ok(count) = usize::try_from(len) else { return Error::Socket as i32 };
+    if room < len || count > size_of_val(&name) {
+        // The system would have cut it.
+        return Error::InvalidArgument as i32;
+    }
+    // SAFETY: `out` has room for `room` bytes, by the caller's promise.
+    unsafe {
+        from.cast::<u8>().copy_to_nonoverlapping(out.cast::<u8>(), count);
+        out_len.write(len);
+    }
+    0
 }

@@ -1,6 +1,6 @@
 //! TLVs in C.
 
-use core::ffi::c_char;
+use core::ffi::{CStr, c_char};
 
 use super::address::length;
 use super::{Error, Out, bytes, bytes_mut};
@@ -170,6 +170,16 @@ pub unsafe extern "C" fn realpeer_tlv_field(name: *const c_char, len: usize) -> 
             None => Error::BadField as i32,
         },
     }
+}
+
+/// The names that realpeer_tlv_field knows, one by one, but for `0x` and two hex
+/// digits.
+///
+/// @param place 0 for the first one
+/// @return static; NULL behind the last one
+#[unsafe(no_mangle)]
+pub extern "C" fn realpeer_tlv_field_name(place: usize) -> *const c_char {
+    TlvField::c_name(place).map_or(core::ptr::null(), CStr::as_ptr)
 }
 
 /// Writes a field as text: UTF-8 without control characters (those, backslashes

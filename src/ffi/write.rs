@@ -74,7 +74,8 @@ pub unsafe extern "C" fn realpeer_write_v1(
     let ((Some(source), Some(destination)), Some(out)) = (addresses, out) else {
         return Error::InvalidArgument as i32;
     };
-    if [source, destination].into_iter().flatten().any(|address| !is_family(address.family)) {
+    let is_sound = |it: &realpeer_address| is_family(it.family) && it.reserved == 0;
+    if ![source, destination].into_iter().flatten().all(is_sound) {
         return Error::InvalidArgument as i32;
     }
     let ip = |address: &[realpeer_address]| address.first()?.to_socket_address();
@@ -127,7 +128,8 @@ pub unsafe extern "C" fn realpeer_write_v2(
     };
     let families = [header.source.family, header.destination.family];
     let known = families.into_iter().all(is_family);
-    if !known || header.checksum > 1 || header.reserved != [0; 3] {
+    let reserved = header.source.reserved | header.destination.reserved;
+    if !known || reserved != 0 || header.checksum > 1 || header.reserved != [0; 3] {
         return Error::InvalidArgument as i32;
     }
     const UNIX: u8 = Family::Unix as u8;
@@ -198,8 +200,8 @@ impl<'a> Buffer<'a> {
     }
 }
 
-/// A copy of what C wants written; its own may be an older (shorter) or a newer
-/// (longer) struct than this library's.
+/// A copy of what C wants written; its own may be a newer (longer) struct than this
+/// library's. A shorter one there has never been.
 ///
 /// # Safety
 /// `header` must be NULL or readable for `size` bytes.
@@ -235,7 +237,10 @@ struct CTlvs<'a>(slice::Iter<'a, realpeer_tlv>);
 unsafe fn tlvs<'a>(array: *const realpeer_tlv, count: u32) -> Option<CTlvs<'a>> {
     // SAFETY: the caller's promise.
     let array = unsafe { bytes(array, usize::try_from(count).ok()?) }?;
-    let sound = array.iter().all(|tlv| !tlv.value.is_null() || tlv.length == 0);
+    let sound = array.iter().all(|tlv| {
+        let has_value = !tlv.value.is_null() || tlv.length == 0;
+        has_value && tlv.reserved == [0; 3]
+    });
     if sound { Some(CTlvs(array.iter())) } else { None }
 }
 

@@ -20,6 +20,20 @@ use crate::outcome::text_of;
 use crate::text::{Sink, whole_or_nothing};
 
 /// Why a header was not written. Nothing is in the buffer then.
+///
+/// ```
+/// use realpeer::{Outgoing, WriteError, write_v1};
+///
+/// let (v4, v6) = ("192.0.2.1:1".parse()?, "[2001:db8::1]:2".parse()?);
+/// let mut small = [0; 20];
+/// assert_eq!(write_v1(Some((v4, v6)), &mut small), Err(WriteError::MixedFamilies));
+///
+/// // Version 2 has a way to say it.
+/// let header = Outgoing::proxy(v4, v6);
+/// assert_eq!(header.write(&mut small), Err(WriteError::NoRoom { needed: 52 }));
+/// assert_eq!(small, [0; 20]);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WriteError {

@@ -49,12 +49,27 @@ impl<'a> Outgoing<'a> {
     }
 
     /// The sender speaks for itself, as in a health check. Has no addresses.
+    ///
+    /// ```
+    /// let mut header = [0; 16];
+    /// assert_eq!(realpeer::Outgoing::local().write(&mut header), Ok(16));
+    /// ```
     #[must_use]
     pub fn local() -> Self {
         Outgoing::new(Command::Local, Transport::Unspec, Addresses::None)
     }
 
     /// A relayed connection of which nothing can be said. Has no addresses.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outcome, Outgoing, Progress, parse};
+    ///
+    /// let mut buffer = [0; 16];
+    /// Outgoing::unspec().write(&mut buffer)?;
+    /// let Ok(Progress::Done(header)) = parse(&buffer, &Limits::default()) else { panic!() };
+    /// assert_eq!(header.outcome(), Outcome::NoAddress);
+    /// # Ok::<(), realpeer::WriteError>(())
+    /// ```
     #[must_use]
     pub fn unspec() -> Self {
         Outgoing::new(Command::Proxy, Transport::Unspec, Addresses::None)
@@ -62,6 +77,17 @@ impl<'a> Outgoing<'a> {
 
     /// A TCP connection from `source` to `destination`. If one of them is an IPv4
     /// and the other an IPv6 address, the former is mapped into IPv6.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outgoing, Progress, parse};
+    ///
+    /// let mut buffer = [0; 64];
+    /// let (client, server) = ("192.0.2.1:1".parse()?, "[2001:db8::2]:2".parse()?);
+    /// let len = Outgoing::proxy(client, server).write(&mut buffer)?;
+    /// let Progress::Done(header) = parse(&buffer[..len], &Limits::default())? else { panic!() };
+    /// assert_eq!(header.source(), Some("[::ffff:192.0.2.1]:1".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn proxy(source: SocketAddr, destination: SocketAddr) -> Self {
         let addresses = Addresses::Inet { source, destination };
@@ -70,6 +96,11 @@ impl<'a> Outgoing<'a> {
 
     /// A connection over a Unix socket. A path has up to 108 bytes, an abstract
     /// name begins with NUL, and an unnamed socket has an empty one.
+    ///
+    /// ```
+    /// let header = realpeer::Outgoing::unix(b"/run/client.sock", b"/run/server.sock");
+    /// assert_eq!(header.len(), Ok(16 + 2 * 108));
+    /// ```
     #[must_use]
     pub fn unix(source: &'a [u8], destination: &'a [u8]) -> Self {
         let addresses = Addresses::Unix { source, destination };
@@ -92,6 +123,15 @@ impl<'a, T: Iterator<Item = Tlv<'a>> + Clone> Outgoing<'a, T> {
 
     /// What is relayed is [`Transport::Stream`], which it is if nothing is said, or
     /// [`Transport::Datagram`].
+    ///
+    /// ```
+    /// use realpeer::{Outgoing, Transport};
+    ///
+    /// let query = Outgoing::proxy("192.0.2.1:5353".parse()?, "192.0.2.2:53".parse()?)
+    ///     .transport(Transport::Datagram);
+    /// assert_eq!(query.len(), Ok(28));
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
     #[must_use]
     pub fn transport(self, transport: Transport) -> Self {
         Outgoing { transport, ..self }
@@ -101,6 +141,23 @@ impl<'a, T: Iterator<Item = Tlv<'a>> + Clone> Outgoing<'a, T> {
     ///
     /// One of type [`types::CRC32C`] says where the checksum goes: its value is
     /// not looked at. So the TLVs of a header that was read can be sent on.
+    ///
+    /// ```
+    /// use realpeer::{Limits, Outgoing, Progress, Tlv, parse, types};
+    ///
+    /// let mut received = [0; 64];
+    /// let id = Tlv { kind: types::UNIQUE_ID, value: b"8f1c" };
+    /// let len = Outgoing::local().tlvs([id]).checksum(true).write(&mut received)?;
+    /// let parsed = parse(&received[..len], &Limits::default());
+    /// let Ok(Progress::Done(header)) = parsed else { panic!() };
+    ///
+    /// // The same TLVs with other addresses, and a checksum that fits them.
+    /// let (client, server) = ("192.0.2.1:1".parse().unwrap(), "192.0.2.2:2".parse().unwrap());
+    /// let mut sent = [0; 64];
+    /// let len = Outgoing::proxy(client, server).tlvs(header.tlvs()).write(&mut sent)?;
+    /// assert!(parse(&sent[..len], &Limits::default()).is_ok());
+    /// # Ok::<(), realpeer::WriteError>(())
+    /// ```
     #[must_use]
     pub fn tlvs<I>(self, tlvs: I) -> Outgoing<'a, I::IntoIter>
     where
@@ -112,6 +169,10 @@ impl<'a, T: Iterator<Item = Tlv<'a>> + Clone> Outgoing<'a, T> {
 
     /// Whether to add a CRC32c of the whole header: as the first TLV, or where the
     /// TLVs say.
+    ///
+    /// ```
+    /// assert_eq!(realpeer::Outgoing::local().checksum(true).len(), Ok(16 + 3 + 4));
+    /// ```
     #[must_use]
     pub fn checksum(self, checksum: bool) -> Self {
         Outgoing { checksum, ..self }
@@ -122,6 +183,15 @@ impl<'a, T: Iterator<Item = Tlv<'a>> + Clone> Outgoing<'a, T> {
     /// the next multiple is taken where one or two are missing.
     ///
     /// The 100 bytes of AWS's headers are `pad_to_multiple(100)`.
+    ///
+    /// ```
+    /// use realpeer::Outgoing;
+    ///
+    /// let header = Outgoing::proxy("192.0.2.1:1".parse()?, "192.0.2.2:2".parse()?);
+    /// assert_eq!(header.len(), Ok(28));
+    /// assert_eq!(header.pad_to_multiple(100).len(), Ok(100));
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
     #[must_use]
     pub fn pad_to_multiple(self, multiple: u16) -> Self {
         Outgoing { multiple, ..self }
@@ -131,6 +201,15 @@ impl<'a, T: Iterator<Item = Tlv<'a>> + Clone> Outgoing<'a, T> {
     ///
     /// # Errors
     /// As [`write`](Outgoing::write), but for [`WriteError::NoRoom`].
+    ///
+    /// ```
+    /// use realpeer::Outgoing;
+    ///
+    /// let header = Outgoing::local().pad_to_multiple(64);
+    /// let mut buffer = vec![0; header.len()?];
+    /// assert_eq!(header.write(&mut buffer)?, 64);
+    /// # Ok::<(), realpeer::WriteError>(())
+    /// ```
     #[allow(clippy::len_without_is_empty)] // no header is empty
     pub fn len(&self) -> Result<usize, WriteError> {
         Ok(self.plan()?.total())
@@ -140,6 +219,13 @@ impl<'a, T: Iterator<Item = Tlv<'a>> + Clone> Outgoing<'a, T> {
     ///
     /// # Errors
     /// A [`WriteError`]; then nothing is written.
+    ///
+    /// ```
+    /// use realpeer::{Outgoing, WriteError};
+    ///
+    /// let mut buffer = [0; 10];
+    /// assert_eq!(Outgoing::local().write(&mut buffer), Err(WriteError::NoRoom { needed: 16 }));
+    /// ```
     pub fn write(&self, out: &mut [u8]) -> Result<usize, WriteError> {
         let plan = self.plan()?;
         let block_len = u16::try_from(plan.block_len()).map_err(|_| WriteError::TooMuch)?;

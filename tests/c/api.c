@@ -282,6 +282,8 @@ main(void)
     check_rules();
     check_null();
     check_example();
+    check_write();
+    check_socket();
     vectors = check_vectors();
 
     printf("%u vectors, %lu checks, %lu faults\n", vectors, checks, faults);

@@ -41,7 +41,7 @@ static uint8_t  *fence;
 static size_t    before_fence;
 
 
-static void
+uint8_t *
 build_fence(size_t size)
 {
     char    *memory;
@@ -57,8 +57,7 @@ build_fence(size_t size)
         exit(2);
     }
 
-    fence = (uint8_t *) memory + size;
-    before_fence = size;
+    return (uint8_t *) memory + size;
 }
 
 
@@ -285,7 +284,8 @@ check_vectors(void)
     unsigned      count;
     test_vector   v;
 
-    build_fence(LONGEST);
+    fence = build_fence(LONGEST);
+    before_fence = LONGEST;
 
     line = NULL;
     room = 0;

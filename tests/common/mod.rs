@@ -5,6 +5,8 @@
 pub mod attack;
 #[cfg(feature = "ffi")]
 pub mod call;
+#[cfg(feature = "ffi")]
+pub mod socket;
 
 use std::net::SocketAddr;
 

@@ -26,12 +26,11 @@ pub struct Args {
     pub rules: Rules,
 }
 
-/// Where the rules are.
+/// Where the rules are. Their help is what stands at their arguments.
 #[derive(Debug, clap::Subcommand)]
+#[allow(missing_docs)]
 pub enum Rules {
-    /// By rules that are given
     Policy(policy::Args),
-    /// By the configuration of nginx
     Nginx(nginx::Args),
 }
 
@@ -84,13 +83,18 @@ fn meaning(policy: Policy) -> &'static str {
 /// A line for each source: its policy, what that means, and the rule.
 fn answer(
     rules: &rules::RuleList,
-    sources: &[&Source],
+    sources: &[Source],
+    can_connect: impl Fn(Peer) -> bool,
     indent: &str,
     out: &mut dyn Write,
 ) -> Result<Verdict, Error> {
     let mut verdict = Verdict::Fine;
     let width = sources.iter().map(|source| source.text.len()).max().unwrap_or(0);
     for source in sources {
+        if !can_connect(source.peer) {
+            writeln!(out, "{indent}{:<width$}  {:<8}  cannot connect here", source.text, "-")?;
+            continue;
+        }
         let origin = rules.find(source.peer);
         if origin.is_none_or(|origin| origin.policy == Policy::Refuse) {
             verdict = Verdict::Refused;

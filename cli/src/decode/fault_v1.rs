@@ -70,10 +70,11 @@ impl Place<'_> {
     fn family(&self) -> Found {
         match (self.token, self.byte) {
             ([], b' ') => self.found(clause::ONE_SPACE, "two spaces behind PROXY"),
-            (b"TCP4" | b"TCP6" | b"UNKNOWN", b'\r' | b'\n') => {
+            (b"UNKNOWN", b'\n') => self.found(clause::CRLF, "LF without CR in front of it"),
+            (b"TCP4" | b"TCP6", b'\r' | b'\n') => {
                 self.found(clause::V1_FIELDS, "the line ends behind the protocol")
             }
-            (b"TCP4" | b"TCP6", _) | (b"UNKNOWN", _) => self.found(
+            (b"TCP4" | b"TCP6" | b"UNKNOWN", _) => self.found(
                 clause::ONE_SPACE,
                 format!("{} behind the protocol, not one space", self.shown()),
             ),

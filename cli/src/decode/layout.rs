@@ -100,7 +100,7 @@ fn v1(line: &[u8]) -> Vec<Part> {
         let rest = line.get(walk.at..).unwrap_or(&[]);
         let is_rest_of_unknown = name != Some("protocol") && line.starts_with(b"PROXY U");
         let len = match rest.iter().position(|byte| matches!(byte, b' ' | b'\r')) {
-            _ if is_rest_of_unknown => rest.len().saturating_sub(2),
+            _ if is_rest_of_unknown => rest.strip_suffix(b"\r\n").unwrap_or(rest).len(),
             Some(len) => len,
             None => rest.len(),
         };

@@ -3,7 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use realpeer::{Limits, MAX_HEADER, Outcome, Progress, Versions, parse};
+use realpeer::{
+    Header, Limits, MAX_HEADER, Outcome, Policy, Progress, Settings, Transport, Versions,
+    decide_datagram, parse,
+};
 
 use crate::Verdict;
 use crate::error::Error;
@@ -42,6 +45,10 @@ pub struct Args {
     #[arg(short = 'F', long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
 
+    /// The bytes are a UDP datagram, in which the address of a datagram counts
+    #[arg(short = 'u', long)]
+    pub datagram: bool,
+
     /// Print JSON
     #[arg(short, long)]
     pub json: bool,
@@ -73,17 +80,21 @@ struct Report<'a> {
     bytes: &'a [u8],
     format: Format,
     outcome: Outcome,
-    header: Option<realpeer::Header<'a>>,
+    header: Option<Header<'a>>,
     /// What the bytes are, as far as they could be told.
     parts: Vec<Part>,
     fault: Option<Fault>,
 }
 
 impl<'a> Report<'a> {
-    fn new(bytes: &'a [u8], format: Format, limits: &Limits) -> Self {
+    fn new(bytes: &'a [u8], format: Format, limits: &Limits, transport: Transport) -> Self {
         let (decided_at, result) = decide(bytes, limits);
         let (outcome, header) = match result {
-            Ok(Progress::Done(header)) => (header.outcome(), Some(header)),
+            Ok(Progress::Done(header)) => (meaning(&header, bytes, transport), Some(header)),
+            // Nothing is silent that is there.
+            Ok(Progress::More { .. }) if bytes.is_empty() && transport == Transport::Datagram => {
+                (Outcome::NoHeader, None)
+            }
             Ok(Progress::More { .. }) if bytes.is_empty() => (Outcome::Silent, None),
             Ok(Progress::More { .. }) => (Outcome::Truncated, None),
             Err(outcome) => (outcome, None),
@@ -103,6 +114,18 @@ impl<'a> Report<'a> {
     /// What follows the header.
     fn payload(&self) -> Option<&'a [u8]> {
         self.bytes.get(self.header?.len()..)
+    }
+}
+
+/// What a valid header means for a connection or a datagram.
+fn meaning(header: &Header<'_>, bytes: &[u8], transport: Transport) -> Outcome {
+    match transport {
+        Transport::Datagram => {
+            let limits = Limits { max_header: MAX_HEADER, ..Limits::default() };
+            let settings = Settings { limits, ..Settings::default() };
+            decide_datagram(Some(Policy::Require), &settings, bytes).outcome
+        }
+        _ => header.outcome(),
     }
 }
 
@@ -129,7 +152,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Verdict, Error> {
         words => words.join(" ").into_bytes(),
     };
     let (bytes, format) = input::decode(given, args.format)?;
-    let report = Report::new(&bytes, format, &args.limits());
+    let transport = if args.datagram { Transport::Datagram } else { Transport::Stream };
+    let report = Report::new(&bytes, format, &args.limits(), transport);
     if args.json {
         json::write(&report, out)?;
     } else {

@@ -113,6 +113,14 @@ impl Options {
             (Some(Endpoint::Inet(source)), Some(Endpoint::Inet(destination))) => {
                 Relayed::Inet(*source, *destination)
             }
+            (Some(Endpoint::Unix(_)), Some(Endpoint::Unix(_)))
+                if self.v1 && self.source.is_some() =>
+            {
+                return Err(Error::with_hint(
+                    "no such header: version 1 has no Unix sockets",
+                    "Drop --v1, or say --unknown.",
+                ));
+            }
             (Some(Endpoint::Unix(source)), Some(Endpoint::Unix(destination))) => {
                 Relayed::Unix(source, destination)
             }

@@ -67,7 +67,8 @@ impl Client {
     pub fn between(source: IpAddr, target: SocketAddr) -> Self {
         let socket =
             Socket::new(Domain::for_address(target), Type::STREAM, None).expect("a socket");
-        socket.bind(&SocketAddr::new(source, 0).into()).expect("a source address");
+        // With tens of thousands of connections about, a port may not be found at once.
+        wait_until("a source address", || socket.bind(&SocketAddr::new(source, 0).into()).ok());
         socket.connect(&target.into()).expect("a listener");
         let stream = TcpStream::from(socket);
         // Each write of a test is a segment of its own.
@@ -123,9 +124,7 @@ impl Client {
     /// Returns when the server has taken all that was sent off its socket.
     #[track_caller]
     pub fn wait_until_taken(&self) {
-        wait_until("the server to read", || {
-            (unread_by_peer(&self.stream) == Some(0)).then_some(())
-        });
+        wait_until("the server to read", || is_taken(&self.stream).then_some(()));
     }
 
     /// Sends no more; can still read.
@@ -170,12 +169,14 @@ impl Client {
         assert_eq!(self.ending(), Ending::Unanswered);
     }
 
-    /// Whether the server has sent something or closed, without waiting.
+    /// Whether the server has neither sent something nor closed, without
+    /// waiting.
     pub fn is_quiet(&self) -> bool {
-        self.stream.set_nonblocking(true).expect("an option");
-        let peeked = self.stream.peek(&mut [0]);
-        self.stream.set_nonblocking(false).expect("an option");
-        matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
+        is_quiet(&self.stream)
+    }
+
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
     }
 }
 
@@ -223,13 +224,26 @@ pub(crate) fn read_to_end(stream: &mut impl Read) -> Ending {
     if bytes.is_empty() { Ending::Unanswered } else { Ending::Answered(bytes) }
 }
 
+/// Whether the server has neither sent something nor closed, without waiting.
+pub fn is_quiet(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).expect("an option");
+    let peeked = stream.peek(&mut [0]);
+    stream.set_nonblocking(false).expect("an option");
+    matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
+}
+
+/// Whether the server has taken all that was sent off its socket.
+pub fn is_taken(stream: &TcpStream) -> bool {
+    unread_by_peer(stream) == Some(0)
+}
+
 /// Bytes waiting in the receive queue of the other end of a loopback
 /// connection. None when the other end is gone.
 fn unread_by_peer(stream: &TcpStream) -> Option<u64> {
     let ours = stream.local_addr().ok()?.port();
     let theirs = stream.peer_addr().ok()?.port();
     let (local, remote) = (format!(":{theirs:04X}"), format!(":{ours:04X}"));
-    ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
+    ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"].iter().find_map(|table| {
         let table = fs::read_to_string(table).ok()?;
         let line = table.lines().find(|line| {
             let mut fields = line.split_whitespace().skip(1);

@@ -14,7 +14,7 @@ use crate::site::Site;
 use crate::subsystem::Subsystem;
 use crate::tls::TlsClient;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     Http,
     Https,

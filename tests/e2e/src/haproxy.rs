@@ -4,10 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tempfile::TempDir;
-
+use crate::folder::Folder;
 use crate::nginx::is_listening;
-use crate::port::Port;
 use crate::process::{Guard, must_exist};
 use crate::wait::wait_until;
 
@@ -16,9 +14,11 @@ use crate::wait::wait_until;
 pub struct HaProxy {
     // Dropped in this order: the process before its folder and ports.
     process: Option<Guard>,
-    dir: TempDir,
-    ports: Vec<Port>,
+    folder: Folder,
+    global: String,
     config: String,
+    /// Those of sections.
+    ports: Vec<u16>,
 }
 
 impl HaProxy {
@@ -26,12 +26,10 @@ impl HaProxy {
     pub fn new() -> Self {
         Self {
             process: None,
-            dir: tempfile::Builder::new()
-                .prefix("realpeer-e2e-")
-                .tempdir()
-                .expect("a temporary folder"),
-            ports: Vec::new(),
+            folder: Folder::new(),
+            global: String::new(),
             config: String::new(),
+            ports: Vec::new(),
         }
     }
 
@@ -39,30 +37,42 @@ impl HaProxy {
     /// gives its port. `bind` and `server` are further words of these lines,
     /// `options` further lines of the section.
     pub fn listener(&mut self, bind: &str, options: &str, target: u16, server: &str) -> u16 {
-        let port = Port::claim();
-        let number = port.number();
-        self.ports.push(port);
+        let number = self.folder.port();
         self.config.push_str(&format!(
             "listen port{number}\n    bind 127.0.0.1:{number} {bind}\n    {options}\n    \
-             server nginx 127.0.0.1:{target} {server}\n"
+             server behind 127.0.0.1:{target} {server}\n"
         ));
         number
     }
 
+    /// Adds a section as it is, for what [`listener`](Self::listener) does not
+    /// do. It has to listen before [`start`](Self::start) returns on these.
+    pub fn section(&mut self, ports: &[u16], lines: &str) {
+        self.ports.extend(ports);
+        self.config.push_str(lines);
+        self.config.push('\n');
+    }
+
+    /// Adds a line to the section `global`.
+    pub fn global(&mut self, line: &str) {
+        self.global.push_str(&format!("    {line}\n"));
+    }
+
     /// The folder, for certificates.
     pub fn dir(&self) -> &Path {
-        self.dir.path()
+        self.folder.path()
     }
 
     /// Starts it, and returns when every listener listens.
     pub fn start(mut self) -> Self {
         let program = PathBuf::from("/usr/sbin/haproxy");
         must_exist(&program, "tools/setup");
-        let config = self.dir.path().join("haproxy.cfg");
+        let config = self.folder.path().join("haproxy.cfg");
         let defaults = "defaults\n    mode tcp\n    timeout connect 20s\n    timeout client 60s\n    \
                         timeout server 60s\n";
-        fs::write(&config, format!("{defaults}{}", self.config)).expect("own folder");
-        let output = self.dir.path().join("output.log");
+        let text = format!("global\n{}{defaults}{}", self.global, self.config);
+        fs::write(&config, text).expect("own folder");
+        let output = self.folder.path().join("output.log");
         let file = fs::File::create(&output).expect("own folder");
         let mut command = Command::new(program);
         command
@@ -77,7 +87,8 @@ impl HaProxy {
                 let said = fs::read_to_string(&output).unwrap_or_default();
                 panic!("haproxy did not start: {status}\n{said}");
             }
-            self.ports.iter().all(|port| is_listening(port.number())).then_some(())
+            let ports = self.folder.ports().chain(self.ports.iter().copied());
+            ports.into_iter().all(is_listening).then_some(())
         });
         self.process = Some(process);
         self

@@ -18,20 +18,18 @@ impl Response {
     #[track_caller]
     pub(crate) fn read(stream: &mut impl Read) -> Self {
         let mut head = Vec::new();
-        let mut byte = [0];
-        while !head.ends_with(b"\r\n\r\n") {
-            match stream.read(&mut byte) {
-                Ok(1) => head.push(byte[0]),
-                end => panic!("no answer but {end:?} after {:?}", String::from_utf8_lossy(&head)),
-            }
-        }
+        until(stream, &mut head, b"\r\n\r\n");
         let mut response = Self::parse_head(&head);
-        let length = match response.header("content-length") {
-            Some(length) => length.parse().expect("a length"),
-            None => 0,
-        };
-        response.body.resize(length, 0);
-        stream.read_exact(&mut response.body).expect("the whole body");
+        if response.is_chunked() {
+            while let length @ 1.. = chunk_length(stream) {
+                response.read_body(stream, length);
+                until(stream, &mut Vec::new(), b"\r\n");
+            }
+            until(stream, &mut Vec::new(), b"\r\n");
+        } else if let Some(length) = response.header("content-length") {
+            let length = length.parse().expect("a length");
+            response.read_body(stream, length);
+        }
         response
     }
 
@@ -43,7 +41,23 @@ impl Response {
             .position(|four| four == b"\r\n\r\n")
             .unwrap_or_else(|| panic!("not an answer: {:?}", String::from_utf8_lossy(bytes)));
         let (head, body) = bytes.split_at(end + 4);
-        Self { body: body.to_vec(), ..Self::parse_head(head) }
+        let response = Self::parse_head(head);
+        if response.is_chunked() {
+            return Self::read(&mut &*bytes);
+        }
+        Self { body: body.to_vec(), ..response }
+    }
+
+    fn is_chunked(&self) -> bool {
+        self.header("transfer-encoding") == Some("chunked")
+    }
+
+    /// Appends so many bytes to the body.
+    #[track_caller]
+    fn read_body(&mut self, stream: &mut impl Read, length: usize) {
+        let have = self.body.len();
+        self.body.resize(have + length, 0);
+        stream.read_exact(&mut self.body[have..]).expect("the whole body");
     }
 
     #[track_caller]
@@ -82,4 +96,25 @@ impl Response {
     pub fn vars(&self) -> Vars {
         Vars::new(&self.body)
     }
+}
+
+/// Reads up to and with `end`, and not a byte past it.
+#[track_caller]
+fn until(stream: &mut impl Read, bytes: &mut Vec<u8>, end: &[u8]) {
+    let mut byte = [0];
+    while !bytes.ends_with(end) {
+        match stream.read(&mut byte) {
+            Ok(1) => bytes.push(byte[0]),
+            end => panic!("no answer but {end:?} after {:?}", String::from_utf8_lossy(bytes)),
+        }
+    }
+}
+
+/// The line in front of a chunk.
+#[track_caller]
+fn chunk_length(stream: &mut impl Read) -> usize {
+    let mut line = Vec::new();
+    until(stream, &mut line, b"\r\n");
+    let line = String::from_utf8_lossy(&line);
+    usize::from_str_radix(line.trim_end(), 16).expect("the length of a chunk")
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::nginx::read_lossy;
+use crate::logs::read_lossy;
 use crate::wait::wait_until;
 
 /// With this variable set, nginx runs under valgrind, and what that finds in

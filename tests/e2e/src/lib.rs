@@ -1,4 +1,4 @@
-//! Starts real nginx and real HAProxy for realpeer's tests, and talks to them.
+//! Starts real nginx, Apache and HAProxy for realpeer's tests, and talks to them.
 //!
 //! A test is written once and runs on both nginx versions, see
 //! [`on_each_nginx`]. It makes a [`Site`], claims ports, says what goes into
@@ -21,24 +21,38 @@
 //! }
 //! ```
 //!
+//! Apache is tested on each of its multi-processing modules, see
+//! [`on_each_mpm`], with an [`ApacheSite`] in place of the `Site`.
+//!
 //! What is the same before every kind of server is written for a [`Front`],
 //! which has one behind it.
 //!
 //! `REALPEER_E2E_VALGRIND=1 cargo test -p realpeer-e2e` runs nginx under valgrind
 //! and fails where that complains about the module (some ten minutes).
 //!
+//! `REALPEER_E2E_MOD_REALPEER=FILE` has the tests of Apache load another build of
+//! the module.
+//!
 //! Everything a test starts is stopped when its guard is dropped, and a test
 //! that leaves an alert in nginx's log fails. Waiting is always for a
 //! condition ([`wait_until`]), bounded by [`PATIENCE`], which is generous: a
 //! loaded machine must not fail a test.
 
+mod allowing;
+mod apache;
+mod apache_front;
+mod apache_page;
+mod apache_site;
 mod auth_http;
 mod certificates;
 mod check;
 mod client;
+pub mod consumers;
 mod curl;
 mod dialogue;
+mod dnsdist;
 mod fastcgi;
+mod folder;
 mod front;
 mod h2;
 mod haproxy;
@@ -46,27 +60,42 @@ mod header;
 mod http;
 mod instruments;
 mod log;
+mod logs;
 mod mail_backend;
+mod mpm;
+pub mod network;
 mod nginx;
 mod page;
+mod policies;
 mod port;
 mod process;
+mod program;
+mod receivers;
+pub mod senders;
 mod site;
 mod subsystem;
 mod tls;
+mod tlvs;
 mod trio;
 mod upstream;
+mod varnish;
 mod vocabulary;
 mod wait;
 mod watch;
 mod which;
+mod workshop;
 
+pub use allowing::{ALLOWED, Allowing, as_apache, must_refuse};
+pub use apache::Apache;
+pub use apache_front::ApacheFront;
+pub use apache_site::ApacheSite;
 pub use auth_http::AuthHttp;
 pub use certificates::{Authority, Certificate};
 pub use check::Check;
-pub use client::{Client, Ending, get_on_unix_socket};
+pub use client::{Client, Ending, get_on_unix_socket, is_quiet, is_taken};
 pub use curl::Curl;
 pub use dialogue::Dialogue;
+pub use dnsdist::DnsDist;
 pub use fastcgi::FastCgi;
 pub use front::{Front, Kind, Seen};
 pub use h2::{h2_bodies, h2_requests};
@@ -74,19 +103,31 @@ pub use haproxy::HaProxy;
 pub use header::{V2, aws_header, ssl_value, v1};
 pub use http::Response;
 pub use log::Refusal;
+pub use logs::Logs;
 pub use mail_backend::{MailBackend, MailProtocol};
+pub use mpm::Mpm;
 pub use nginx::Nginx;
 pub use page::{NATIVE_PAGE, PAGE, STREAM_PAGE, Vars, location, stream_return};
+pub use policies::{POLICIES, Policed};
 pub use port::Port;
+pub use program::Program;
+pub use receivers::{
+    Answer, HeaderLimits, NGINX_KINDS, Page, Place, Receivers, Visit, Wanted, usual_limits,
+};
 pub use site::Site;
 pub use subsystem::Subsystem;
 pub use tls::TlsClient;
+pub use tlvs::{
+    COMMON_NAMES, TEXTS, TLVS, common_name, every_tlv, headers_without_tlvs, nested_ssl,
+};
 pub use trio::{Trio, Waiting};
 pub use upstream::{Request, Upstream};
+pub use varnish::Varnish;
 pub use vocabulary::{Refused, Valid, bad_headers, nameless_headers, valid_headers};
 pub use wait::{PATIENCE, wait_until};
 pub use watch::Watch;
 pub use which::Which;
+pub use workshop::{Running, Workshop};
 
 /// Writes each test once and runs it on both versions of nginx.
 ///
@@ -110,6 +151,36 @@ macro_rules! on_each_nginx {
             #[test]
             fn on_built_nginx() {
                 run($crate::Which::Built);
+            }
+        }
+    )+};
+}
+
+/// Writes each test of Apache once and runs it on all its multi-processing
+/// modules: `it_works::on_event`, `on_worker` and `on_prefork`.
+#[macro_export]
+macro_rules! on_each_mpm {
+    ($($(#[$note:meta])* fn $name:ident($mpm:ident) $body:block)+) => {$(
+        $(#[$note])*
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            fn run($mpm: $crate::Mpm) $body
+
+            #[test]
+            fn on_event() {
+                run($crate::Mpm::Event);
+            }
+
+            #[test]
+            fn on_worker() {
+                run($crate::Mpm::Worker);
+            }
+
+            #[test]
+            fn on_prefork() {
+                run($crate::Mpm::Prefork);
             }
         }
     )+};

@@ -1,7 +1,9 @@
 //! The line that a refused connection leaves in the error log.
 
-/// `[LEVEL] PID#0: *N realpeer: refused RESULT (TEXT), peer: ADDR:PORT,
-/// listener: ADDR:PORT, first bytes: "ESCAPED"`
+/// `realpeer: refused RESULT (TEXT), peer: ADDR:PORT, listener: ADDR:PORT,
+/// first bytes: "ESCAPED"`, behind what the server writes in front of each
+/// line: `[LEVEL] PID#0: *N` in nginx, and in Apache
+/// `[realpeer:LEVEL] [pid N:tid N] [client PEER]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub level: String,
@@ -9,7 +11,7 @@ pub struct Refusal {
     pub text: String,
     pub peer: String,
     pub listener: String,
-    /// As logged, escapes included; None where no byte came.
+    /// As nginx logs it, escapes included; None where no byte came.
     pub first_bytes: Option<String>,
 }
 
@@ -22,21 +24,27 @@ impl Refusal {
     }
 
     fn parse_rest(head: &str, rest: &str) -> Option<Self> {
-        let level = head.split_once('[')?.1.split_once(']')?.0;
-        let connection = head.rsplit_once(" *")?.1;
-        connection.parse::<u64>().ok()?;
+        let (level, client) = match head.split_once("[realpeer:") {
+            Some((_, rest)) => apache_head(rest)?,
+            None => (nginx_head(head)?, None),
+        };
         let (result, rest) = rest.split_once(" (")?;
         let (text, rest) = rest.split_once("), peer: ")?;
         let (peer, rest) = rest.split_once(", listener: ")?;
         let (listener, first_bytes) = match rest.split_once(", first bytes: ") {
             Some((listener, quoted)) => {
                 let bytes = quoted.strip_prefix('"')?.strip_suffix('"')?;
-                (listener, Some(bytes.to_owned()))
+                // Apache writes each backslash twice, whoever logs it.
+                let bytes =
+                    if client.is_some() { bytes.replace(r"\\", r"\") } else { bytes.into() };
+                (listener, Some(bytes))
             }
             None => (rest, None),
         };
         let clean = !listener.contains(' ') && !peer.contains(' ') && !text.is_empty();
-        clean.then(|| Self {
+        // Apache writes an address of IPv6 and its port without brackets.
+        let same = client.is_none_or(|client| client == peer.replace(['[', ']'], ""));
+        (clean && same).then(|| Self {
             level: level.to_owned(),
             result: result.to_owned(),
             text: text.to_owned(),
@@ -45,4 +53,18 @@ impl Refusal {
             first_bytes,
         })
     }
+}
+
+fn nginx_head(head: &str) -> Option<&str> {
+    let level = head.split_once('[')?.1.split_once(']')?.0;
+    let connection = head.rsplit_once(" *")?.1;
+    connection.parse::<u64>().ok()?;
+    Some(level)
+}
+
+/// The level, and the client: who connected.
+fn apache_head(head: &str) -> Option<(&str, Option<&str>)> {
+    let (level, rest) = head.split_once("] ")?;
+    let client = rest.split_once("[client ")?.1.strip_suffix(']')?;
+    Some((level, Some(client)))
 }

@@ -1,15 +1,15 @@
 //! A running nginx, its logs and its workers.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Deref;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 use rustix::process::Signal;
 
 use crate::instruments;
-use crate::log::Refusal;
+use crate::logs::{Logs, read_lossy};
 use crate::process::{Guard, cpu_ticks};
 use crate::site::Site;
 use crate::wait::wait_until;
@@ -22,8 +22,16 @@ pub struct Nginx {
     /// The master of another binary, while it runs beside the old one.
     newer: Option<Guard>,
     site: Site,
+    logs: Logs,
     alerts_expected: bool,
-    refusals_seen: Cell<usize>,
+}
+
+impl Deref for Nginx {
+    type Target = Logs;
+
+    fn deref(&self) -> &Logs {
+        &self.logs
+    }
 }
 
 impl Nginx {
@@ -34,70 +42,10 @@ impl Nginx {
         } else {
             Guard::spawn("nginx", command)
         };
-        let mut nginx = Self {
-            process,
-            newer: None,
-            site,
-            alerts_expected: false,
-            refusals_seen: Cell::new(0),
-        };
+        let logs = Logs::new(site.dir());
+        let mut nginx = Self { process, newer: None, site, logs, alerts_expected: false };
         nginx.wait_until_ready();
         nginx
-    }
-
-    pub fn dir(&self) -> &Path {
-        self.site.dir()
-    }
-
-    pub fn error_log(&self) -> String {
-        read_lossy(&self.dir().join("error.log"))
-    }
-
-    pub fn access_log(&self) -> String {
-        read_lossy(&self.dir().join("access.log"))
-    }
-
-    /// A log of the test's own in the folder.
-    pub fn log(&self, name: &str) -> String {
-        read_lossy(&self.dir().join(name))
-    }
-
-    /// What it wrote to standard error while it started: its warnings.
-    pub fn stderr(&self) -> String {
-        read_lossy(&self.dir().join("stderr.log"))
-    }
-
-    /// The first line of the error log with `part` in it.
-    #[track_caller]
-    pub fn wait_for_error(&self, part: &str) -> String {
-        wait_until(&format!("{part:?} in the error log"), || line_with(&self.error_log(), part))
-    }
-
-    /// The first line of the access log with `part` in it.
-    #[track_caller]
-    pub fn wait_for_access(&self, part: &str) -> String {
-        wait_until(&format!("{part:?} in the access log"), || line_with(&self.access_log(), part))
-    }
-
-    /// All refusals logged so far.
-    pub fn refusals(&self) -> Vec<Refusal> {
-        self.error_log().lines().filter_map(Refusal::parse).collect()
-    }
-
-    /// The refusals logged since this was asked last.
-    pub fn new_refusals(&self) -> Vec<Refusal> {
-        let all = self.refusals();
-        let seen = self.refusals_seen.replace(all.len());
-        all[seen..].to_vec()
-    }
-
-    /// The one refusal logged, once it is.
-    #[track_caller]
-    pub fn refusal(&self) -> Refusal {
-        wait_until("a refusal in the error log", || (!self.refusals().is_empty()).then_some(()));
-        let mut all = self.refusals();
-        assert_eq!(all.len(), 1, "one line per refused connection: {all:#?}");
-        all.remove(0)
     }
 
     /// What `worker` has asked of the kernel in its life, and how often, if
@@ -227,9 +175,7 @@ impl Drop for Nginx {
         self.process.stop();
         self.newer = None;
         if std::thread::panicking() {
-            eprintln!("--- error log\n{}", tail(&self.error_log()));
-            eprintln!("--- access log\n{}", tail(&self.access_log()));
-            eprintln!("--- stream log\n{}\n---", tail(&self.log("stream.log")));
+            self.show(&["error.log", "access.log", "stream.log"]);
             return;
         }
         let log = self.error_log();
@@ -258,7 +204,7 @@ fn pid_in(dir: &Path) -> Option<u32> {
 /// Whether a TCP socket of this machine listens on `port`, found without
 /// connecting to it, which a server under test would notice.
 pub(crate) fn is_listening(port: u16) -> bool {
-    ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|table| {
+    ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"].iter().any(|table| {
         fs::read_to_string(table).unwrap_or_default().lines().any(|line| {
             let mut fields = line.split_whitespace().skip(1);
             let local = fields.next().unwrap_or_default();
@@ -275,18 +221,4 @@ fn is_alarming(line: &str) -> bool {
     // What a client does wrong in a handshake can be critical to nginx.
     let handshake = line.contains("SSL_");
     matches!(level, "[crit]" | "[alert]" | "[emerg]") && !handshake
-}
-
-/// As much of a log as a failed test should show.
-fn tail(log: &str) -> String {
-    let lines: Vec<_> = log.lines().collect();
-    lines[lines.len().saturating_sub(40)..].join("\n")
-}
-
-fn line_with(log: &str, part: &str) -> Option<String> {
-    log.lines().find(|line| line.contains(part)).map(str::to_owned)
-}
-
-pub(crate) fn read_lossy(path: &Path) -> String {
-    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }

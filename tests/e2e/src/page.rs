@@ -78,12 +78,12 @@ impl Vars {
 
     #[track_caller]
     pub fn var(&self, name: &str) -> String {
-        self.text
-            .lines()
-            .filter_map(|line| line.split_once('='))
-            .find(|(have, _)| *have == name)
-            .unwrap_or_else(|| panic!("no {name} in {:?}", self.text))
-            .1
-            .to_owned()
+        self.find(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.text))
+    }
+
+    /// None where the page does not say.
+    pub(crate) fn find(&self, name: &str) -> Option<String> {
+        let pairs = self.text.lines().filter_map(|line| line.split_once('='));
+        pairs.into_iter().find(|(have, _)| *have == name).map(|(_, value)| value.to_owned())
     }
 }

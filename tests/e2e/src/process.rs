@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::process::{
-    Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper,
+    Pid, Signal, WaitOptions, geteuid, getpid, kill_process, set_child_subreaper,
     set_parent_process_death_signal, test_kill_process, waitpid,
 };
 
@@ -152,6 +152,27 @@ pub(crate) fn cpu_ticks(pid: u32) -> u64 {
         .take(2)
         .map(|ticks| ticks.parse::<u64>().expect("a number of ticks"))
         .sum()
+}
+
+/// Whether all threads of `pid` sleep until something happens.
+pub(crate) fn is_at_rest(pid: u32) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    tasks.map(|task| std::fs::read_to_string(task.path().join("stat"))).all(|stat| {
+        // One that has ended meanwhile does nothing either.
+        let Ok(stat) = stat else { return true };
+        stat.rsplit_once(") ").is_some_and(|(_, after)| after.starts_with('S'))
+    })
+}
+
+/// Who the workers of a server run as that root has started; the group has
+/// another name on Debian than elsewhere. None: as ourselves.
+pub(crate) fn unprivileged() -> Option<(&'static str, &'static str)> {
+    if !geteuid().is_root() {
+        return None;
+    }
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    let debian = groups.lines().any(|line| line.starts_with("nogroup:"));
+    Some(("nobody", if debian { "nogroup" } else { "nobody" }))
 }
 
 /// Panics with what to run when a program or module is not there.

@@ -1,18 +1,15 @@
 //! The configuration of an nginx, in a folder of its own.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rustix::process::geteuid;
-use tempfile::TempDir;
-
 use crate::certificates::Authority;
 use crate::check::Check;
+use crate::folder::Folder;
 use crate::instruments;
 use crate::nginx::Nginx;
-use crate::port::Port;
+use crate::process::unprivileged;
 use crate::subsystem::Subsystem;
 use crate::watch::Watch;
 use crate::which::Which;
@@ -22,8 +19,7 @@ use crate::which::Which;
 #[derive(Debug)]
 pub struct Site {
     which: Which,
-    dir: TempDir,
-    ports: Vec<Port>,
+    folder: Folder,
     with_module: bool,
     modules: Option<Vec<PathBuf>>,
     traced: bool,
@@ -39,14 +35,9 @@ pub struct Site {
 impl Site {
     /// nginx with the module loaded.
     pub fn new(which: Which) -> Self {
-        let dir =
-            tempfile::Builder::new().prefix("realpeer-e2e-").tempdir().expect("a temporary folder");
-        // Workers of a root nginx are another user.
-        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).expect("own folder");
         Self {
             which,
-            dir,
-            ports: Vec::new(),
+            folder: Folder::new(),
             with_module: true,
             modules: None,
             traced: false,
@@ -70,27 +61,22 @@ impl Site {
     }
 
     pub fn dir(&self) -> &Path {
-        self.dir.path()
+        self.folder.path()
     }
 
     /// A free port that stays claimed as long as this nginx lives.
     pub fn port(&mut self) -> u16 {
-        self.ports.push(Port::claim());
-        self.ports[self.ports.len() - 1].number()
+        self.folder.port()
     }
 
     /// Writes a file into the folder and gives its path for the configuration.
     pub fn file(&self, name: &str, content: &str) -> String {
-        let path = self.dir().join(name);
-        fs::write(&path, content).expect("own folder");
-        path.to_str().expect("a UTF-8 path").to_owned()
+        self.folder.file(name, content)
     }
 
     /// A certificate for `localhost` as directives of a TLS server.
     pub fn certificate(&self, authority: &Authority) -> String {
-        let certificate = authority.issue("localhost");
-        let pem = self.file("certificate.pem", &certificate.pem);
-        let key = self.file("key.pem", &certificate.key_pem);
+        let [pem, key] = self.folder.certificate(authority);
         format!("ssl_certificate {pem}; ssl_certificate_key {key};")
     }
 
@@ -202,7 +188,7 @@ impl Site {
     }
 
     pub(crate) fn ports(&self) -> impl Iterator<Item = u16> {
-        self.ports.iter().map(Port::number)
+        self.folder.ports()
     }
 
     /// Whether there is a master, and so workers.
@@ -300,16 +286,10 @@ const STREAM_LOG: &str = "$remote_addr:$remote_port $realpeer_result $realpeer_p
                           $realpeer_proxy_addr:$realpeer_proxy_port $status";
 const NATIVE_STREAM_LOG: &str = "$remote_addr:$remote_port $status";
 
-/// A root nginx hands its workers to another user; the group of that user has
-/// another name on Debian than elsewhere.
-fn user_directive() -> &'static str {
-    if !geteuid().is_root() {
-        return "";
-    }
-    let groups = fs::read_to_string("/etc/group").unwrap_or_default();
-    if groups.lines().any(|line| line.starts_with("nogroup:")) {
-        "user nobody nogroup;"
-    } else {
-        "user nobody;"
+/// A root nginx hands its workers to another user.
+fn user_directive() -> String {
+    match unprivileged() {
+        Some((user, group)) => format!("user {user} {group};"),
+        None => String::new(),
     }
 }

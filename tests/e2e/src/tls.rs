@@ -44,6 +44,17 @@ impl TlsClient {
         Self { stream: StreamOwned::new(tls, stream) }
     }
 
+    /// Sends the first bytes of the handshake and no more.
+    pub fn say_hello(&mut self) {
+        // A server that has closed already is found out by reading.
+        let _ = self.stream.conn.write_tls(&mut self.stream.sock);
+    }
+
+    /// The connection below.
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream.sock.stream
+    }
+
     /// The bytes a handshake begins with.
     pub fn first_record(trusted: &Authority) -> Vec<u8> {
         let server = ServerName::try_from("localhost").expect("a name");
@@ -81,8 +92,7 @@ impl TlsClient {
     /// Sends the first record of the handshake and reads what comes back as
     /// it is, be it TLS or not.
     pub fn raw_ending_after_hello(mut self) -> Ending {
-        // A server that has closed already is found out by reading.
-        let _ = self.stream.conn.write_tls(&mut self.stream.sock);
+        self.say_hello();
         read_to_end(&mut self.stream.sock.stream)
     }
 }

@@ -22,7 +22,7 @@ pub struct Valid {
     pub bytes: Vec<u8>,
     /// The result and the version.
     pub result: String,
-    /// What nginx takes for the client; None: who connected.
+    /// What the server takes for the client; None: who connected.
     pub remote: Option<String>,
     /// The client and the server as in the header.
     pub client: String,
@@ -116,11 +116,11 @@ pub fn valid_headers() -> Vec<Valid> {
         // The text is always made from the binary address.
         valid(b"PROXY TCP6 2001:0DB8:0:0:0:0:0:7 2001:db8::0001 4321 443\r\n", "proxy 1", ipv6),
         valid(V2::proxy("[2001:db8::7]:4321", "[2001:db8::1]:443").build(), "proxy 2", ipv6),
-        // Port 0 is a port, though nginx's own variable does not show it.
+        // Port 0 is a port.
         valid(
             v1("192.0.2.7:0", "198.51.100.1:0"),
             "proxy 1",
-            ["192.0.2.7 ", "192.0.2.7 0", "198.51.100.1 0"],
+            ["192.0.2.7 0", "192.0.2.7 0", "198.51.100.1 0"],
         ),
         own(V2::local().build(), "local 2"),
         own(V2::local().checksum().padded_to(100).build(), "local 2"),

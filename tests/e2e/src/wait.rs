@@ -16,6 +16,8 @@ pub fn wait_until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
         }
         assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
         // Only how often the condition is looked at; nothing depends on it.
-        std::thread::sleep(Duration::from_millis(2));
+        // Most are met in no time.
+        let pause = if start.elapsed() < Duration::from_millis(5) { 50 } else { 2000 };
+        std::thread::sleep(Duration::from_micros(pause));
     }
 }

@@ -1,4 +1,4 @@
-//! nginx under a tool that watches over its memory, from a build made for that.
+//! A server under a tool that watches over its memory, from a build made for that.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,17 +12,17 @@ use crate::which::root;
 /// The tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Watch {
-    /// None: nginx at its own speed.
+    /// None: the server at its own speed.
     Plain,
     /// valgrind's memcheck, and a build whose pools allocate each thing on its
-    /// own.
+    /// own, or, as Apache's are not of our building, a library that has them do so.
     Valgrind,
     /// Address, leak and undefined behaviour sanitizer, and such pools too.
     Sanitizers,
 }
 
 impl Watch {
-    /// The folder of the build, and what makes it.
+    /// The folder of nginx's build, and what makes it.
     fn build(self) -> (&'static str, &'static str) {
         match self {
             Self::Plain => ("build/nginx-1.28.3", "make nginx-src"),
@@ -47,6 +47,30 @@ impl Watch {
         }
         let file = |subsystem: Subsystem| format!("ngx_{}_realpeer_module.so", subsystem.name());
         Subsystem::ALL.map(|subsystem| folder.join(file(subsystem))).into()
+    }
+
+    /// The folder with mod_realpeer.
+    pub fn apache_folder(self) -> PathBuf {
+        let (folder, how) = match self {
+            Self::Plain => ("build/apache", "make apache"),
+            Self::Valgrind => ("build/apache-memcheck", "tools/build-apache memcheck"),
+            Self::Sanitizers => ("build/apache-asan", "tools/build-apache sanitized"),
+        };
+        let folder = root().join(folder);
+        must_exist(&folder.join("mod_realpeer.so"), how);
+        folder
+    }
+
+    /// What has to be loaded into Apache before anything else, from that folder.
+    pub(crate) fn preload(self, folder: &Path) -> Option<String> {
+        let names: &[&str] = match self {
+            Self::Plain => return None,
+            Self::Valgrind => &["pools.so"],
+            // The program itself does not ask for it, and it has to be the first.
+            Self::Sanitizers => &["libasan.so", "pools.so"],
+        };
+        let paths = names.iter().map(|name| folder.join(name).display().to_string());
+        Some(paths.collect::<Vec<_>>().join(":"))
     }
 
     /// Runs `program`; what there is to report comes into `dir/reports`, in a

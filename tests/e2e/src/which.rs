@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::process::must_exist;
 use crate::subsystem::Subsystem;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Which {
     /// Debian 12's package, 1.22.1.
     Debian,

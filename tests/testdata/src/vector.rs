@@ -52,6 +52,12 @@ impl Vector {
         matches!(self.expect.as_str(), "proxy" | "local" | "no_address")
     }
 
+    /// What it is about, without the clauses and without which of many it is.
+    pub fn title(&self) -> &str {
+        let (_, title) = self.name.split_once(": ").unwrap_or(("", &self.name));
+        title.split_once(" [").map_or(title, |(title, _)| title)
+    }
+
     /// Whether the bytes are refused.
     pub fn is_refused(&self) -> bool {
         !self.is_accepted() && self.expect != "more"

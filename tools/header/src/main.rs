@@ -12,12 +12,13 @@ use std::process::ExitCode;
 use std::{fs, io};
 
 /// What C gets to see is in these files; the order is that of the header.
-const SOURCES: [&str; 15] = [
+const SOURCES: [&str; 16] = [
     "src/outcome.rs",
     "src/address.rs",
     "src/parse.rs",
     "src/header.rs",
     "src/tlv.rs",
+    "src/policy.rs",
     "src/rules.rs",
     "src/decide.rs",
     "src/ffi/outcome.rs",

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::str::Chars;
 
+use super::include;
 use crate::check::rules::Place;
 use crate::input;
 
@@ -17,7 +18,7 @@ pub(super) struct Directive {
     pub(super) name: String,
     pub(super) args: Vec<String>,
     pub(super) place: Place,
-    pub(super) block: Vec<Directive>,
+    pub(super) block: Option<Vec<Directive>>,
 }
 
 /// Files within files within files: more than that is a circle.
@@ -116,15 +117,15 @@ impl Reader<'_> {
             match self.token()? {
                 Some(Token::Word(word)) => args.push(word),
                 Some(Token::End) => {
-                    return Ok(Directive { name, args, place, block: Vec::new() });
+                    return Ok(Directive { name, args, place, block: None });
                 }
                 Some(Token::Open) if name.ends_with("_by_lua_block") => {
                     self.skip_lua(&place)?;
-                    return Ok(Directive { name, args, place, block: Vec::new() });
+                    return Ok(Directive { name, args, place, block: None });
                 }
                 Some(Token::Open) => {
                     let block = self.directives(Some(&place), depth)?;
-                    return Ok(Directive { name, args, place, block });
+                    return Ok(Directive { name, args, place, block: Some(block) });
                 }
                 Some(Token::Close) | None => {
                     return Err(format!("{place}: \"{name}\" does not end with a semicolon"));
@@ -138,7 +139,7 @@ impl Reader<'_> {
             match self.chars.peek() {
                 None => return Ok(None),
                 Some('#') => while !matches!(self.next_char(), None | Some('\n')) {},
-                Some(char) if char.is_ascii_whitespace() => {
+                Some(char) if is_blank(*char) => {
                     self.next_char();
                 }
                 Some(_) => break,
@@ -149,7 +150,17 @@ impl Reader<'_> {
             Some(';') => return Ok(Some(Token::End)),
             Some('{') => return Ok(Some(Token::Open)),
             Some('}') => return Ok(Some(Token::Close)),
-            Some(quote @ ('"' | '\'')) => self.quoted(quote)?,
+            Some(quote @ ('"' | '\'')) => {
+                let word = self.quoted(quote)?;
+                match self.chars.peek().copied() {
+                    None | Some(';' | '{' | ')') => word,
+                    Some(char) if is_blank(char) => word,
+                    Some(char) => {
+                        let place = self.place();
+                        return Err(format!("{place}: unexpected \"{char}\" behind a quote"));
+                    }
+                }
+            }
             Some(char) => self.bare(char),
             None => return Ok(None),
         };
@@ -172,17 +183,18 @@ impl Reader<'_> {
     fn bare(&mut self, first: char) -> String {
         let mut word = String::new();
         let mut char = first;
+        // Whether a brace would be that of a variable, and not of a block.
+        let mut is_variable = false;
         loop {
             match char {
                 '\\' => self.escape(&mut word),
                 _ => word.push(char),
             }
+            is_variable = char == '$' || (char == '{' && is_variable);
             match self.chars.peek() {
                 None | Some(';') => return word,
-                // Of a variable in braces, not of a block.
-                Some('{') if word.ends_with('$') => {}
-                Some('{') => return word,
-                Some(next) if next.is_ascii_whitespace() => return word,
+                Some('{') if !is_variable => return word,
+                Some(next) if is_blank(*next) => return word,
                 Some(_) => {}
             }
             match self.next_char() {
@@ -208,23 +220,48 @@ impl Reader<'_> {
     /// those in its strings and comments.
     fn skip_lua(&mut self, opened: &Place) -> Result<(), String> {
         let mut depth = 1_usize;
-        let mut last = ' ';
         while let Some(char) = self.next_char() {
             match char {
                 '{' => depth += 1,
                 '}' => depth -= 1,
-                '"' | '\'' => {
-                    self.quoted(char)?;
+                '"' | '\'' => drop(self.quoted(char)?),
+                '[' => drop(self.skip_lua_brackets()),
+                '-' if self.chars.next_if_eq(&'-').is_some() => {
+                    let is_long = self.chars.next_if_eq(&'[').is_some();
+                    if !is_long || !self.skip_lua_brackets() {
+                        while !matches!(self.chars.peek(), None | Some('\n')) {
+                            self.next_char();
+                        }
+                    }
                 }
-                '-' if last == '-' => while !matches!(self.next_char(), None | Some('\n')) {},
                 _ => {}
             }
             if depth == 0 {
                 return Ok(());
             }
-            last = char;
         }
         Err(format!("{opened}: this block is never closed"))
+    }
+
+    /// What stands in `[[ ]]` or `[==[ ]==]`, behind the first bracket; false if
+    /// that was an ordinary one.
+    fn skip_lua_brackets(&mut self) -> bool {
+        let mut level = 0;
+        while self.chars.next_if_eq(&'=').is_some() {
+            level += 1;
+        }
+        if self.chars.next_if_eq(&'[').is_none() {
+            return false;
+        }
+        let end = format!("]{}]", "=".repeat(level));
+        let mut text = String::new();
+        while let Some(char) = self.next_char() {
+            text.push(char);
+            if text.ends_with(&end) {
+                break;
+            }
+        }
+        true
     }
 
     fn include(&self, directive: &Directive) -> Result<Vec<Directive>, String> {
@@ -235,19 +272,8 @@ impl Reader<'_> {
         let Some(depth) = self.depth.checked_sub(1) else {
             return Err(format!("{place}: files include each other in a circle"));
         };
-        let path = self.prefix.join(pattern);
-        let named = [path.clone()];
-        let found = if pattern.contains(['*', '?', '[']) {
-            let prefix = glob::Pattern::escape(&self.prefix.to_string_lossy());
-            let pattern = Path::new(&prefix).join(pattern);
-            let pattern = pattern.to_string_lossy();
-            glob::glob(&pattern)
-                .map_err(|error| format!("{place}: {pattern}: {error}"))?
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|error| format!("{place}: {error}"))?
-        } else {
-            named.to_vec()
-        };
+        let found = include::files(&self.prefix.join(pattern))
+            .map_err(|error| format!("{place}: cannot include {pattern}: {error}"))?;
         let mut directives = Vec::new();
         for path in found {
             let included = file(&path, self.prefix, depth);
@@ -255,6 +281,11 @@ impl Reader<'_> {
         }
         Ok(directives)
     }
+}
+
+/// The blanks of nginx, of which it has fewer than others.
+fn is_blank(char: char) -> bool {
+    matches!(char, ' ' | '\t' | '\r' | '\n')
 }
 
 /// A file that cannot be read is known by who includes it, a fault within by
@@ -297,6 +328,10 @@ mod tests {
         words("a ${b}c $d;", &["a", "${b}c", "$d"]);
         words("a b#c;", &["a", "b#c"]);
         words("a x\"y z\";", &["a", "x\"y", "z\""]);
+        words("a \"b\")c ''{}", &["a", "b", ")c", ""]);
+        words("a b\u{b}c\u{c}d\u{a0}e\r\n;", &["a", "b\u{b}c\u{c}d\u{a0}e"]);
+        words(r"a \${b;}", &["a", r"\$"]);
+        words("a $${{b}}{}", &["a", "$${{b}}"]);
     }
 
     #[test]
@@ -305,7 +340,7 @@ mod tests {
         let line = |directive: &Directive| (directive.name.clone(), directive.place.line);
         let outer: Vec<_> = directives.iter().map(line).collect();
         assert_eq!(outer, [("a".to_owned(), 1), ("e".to_owned(), 5)]);
-        let inner: Vec<_> = directives.first().unwrap().block.iter().map(line).collect();
+        let inner: Vec<_> = directives.first().unwrap().block.iter().flatten().map(line).collect();
         assert_eq!(inner, [("b".to_owned(), 2), ("c".to_owned(), 3)]);
     }
 
@@ -314,12 +349,15 @@ mod tests {
         let text = "content_by_lua_block {\n -- it's }\n ngx.say(\"}\") if x then { } end\n}\na;";
         let directives = parse(text).unwrap();
         assert_eq!(directives.len(), 2);
+        let text = "content_by_lua_block {\n a = [==[ }]] ]==] --[[ }\n}]] t[1] = 1 -- [[ }\n}\na;";
+        assert_eq!(parse(text).unwrap().len(), 2);
     }
 
     #[test]
     fn says_where_it_breaks() {
         for (text, says) in [
             ("a;\nb", "nginx.conf:2: \"b\" does not end with a semicolon"),
+            ("a;\n'b'c;", "nginx.conf:2: unexpected \"c\" behind a quote"),
             ("a {\n b;\n", "nginx.conf:1: this block is never closed"),
             ("a;\n}\n", "nginx.conf:2: \"}\" closes a block that is not open"),
             ("a;\n'b;\n", "nginx.conf:2: the quote ' is never closed"),

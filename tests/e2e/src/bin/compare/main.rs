@@ -1,80 +1,90 @@
-//! Sends the same bytes to nginx's own `proxy_protocol` and to realpeer, and
-//! tells what each made of them: docs/compared-with-nginx.md.
+//! Sends the same bytes to servers with realpeer and without, and tells what
+//! each made of them:
 //!
-//! `compare` prints the document, `compare --write` writes it, and
-//! `compare --check` fails where it does not say what came of it now. Any
-//! difference that no clause explains is a failure as well.
+//! - docs/compared-with-nginx.md, beside nginx's own `proxy_protocol`;
+//! - docs/compared-with-mod_remoteip.md, beside Apache's mod_remoteip;
+//! - docs/results.md, the modules for nginx and Apache beside each other.
+//!
+//! `compare` prints the documents, `compare --write` writes them, and
+//! `compare --check` fails where one does not say what came of it now; a name
+//! (`nginx`, `remoteip`, `results`) makes it one. Any difference that no clause
+//! explains is a failure as well.
 
-mod case;
-mod document;
 mod inputs;
-mod reasons;
-mod servers;
+mod nginx;
+mod remoteip;
+mod results;
 mod talk;
+mod text;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use case::Case;
+/// A document, or all that is wrong.
+type Made = Result<String, Vec<String>>;
 
-const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/compared-with-nginx.md");
+struct Document {
+    name: &'static str,
+    file: &'static str,
+    make: fn() -> Made,
+}
+
+const DOCUMENTS: [Document; 3] = [
+    Document { name: "nginx", file: "compared-with-nginx.md", make: nginx::make },
+    Document { name: "remoteip", file: "compared-with-mod_remoteip.md", make: remoteip::make },
+    Document { name: "results", file: "results.md", make: results::make },
+];
 
 fn main() -> ExitCode {
-    let inputs = inputs::inputs();
-    let cases = case::cases(&inputs);
-    let faults: Vec<_> = cases.iter().filter_map(fault).collect();
-    for fault in &faults {
-        eprintln!("{fault}");
-    }
-    if !faults.is_empty() {
-        eprintln!("{} faults", faults.len());
+    let (options, names): (Vec<_>, Vec<_>) =
+        std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
+    let option = options.first().map(String::as_str);
+    let known = |name: &String| DOCUMENTS.iter().any(|document| document.name == name);
+    if !matches!(option, None | Some("--write" | "--check"))
+        || options.len() > 1
+        || !names.iter().all(known)
+    {
+        eprintln!("usage: compare [nginx] [remoteip] [results] [--write | --check]");
         return ExitCode::FAILURE;
     }
-    let document = document::document(&cases);
-    match std::env::args().nth(1).as_deref() {
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|have| have == name);
+    let mut all_well = true;
+    for Document { file, make, .. } in DOCUMENTS.iter().filter(|document| wanted(document.name)) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(file);
+        all_well &= match make() {
+            Ok(document) => put(option, file, path, &document),
+            Err(faults) => {
+                for fault in &faults {
+                    eprintln!("{fault}");
+                }
+                eprintln!("docs/{file}: {} faults", faults.len());
+                false
+            }
+        };
+    }
+    if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn put(option: Option<&str>, file: &str, path: PathBuf, document: &str) -> bool {
+    match option {
         None => print!("{document}"),
-        Some("--write") => fs::write(DOCUMENT, document).expect("the folder docs"),
-        Some("--check") => return check(&document),
-        Some(_) => {
-            eprintln!("usage: compare [--write | --check]");
-            return ExitCode::FAILURE;
-        }
+        Some("--write") => fs::write(path, document).expect("the folder docs"),
+        _ => return is_as_written(file, &fs::read_to_string(path).unwrap_or_default(), document),
     }
-    ExitCode::SUCCESS
+    true
 }
 
-/// What is wrong with a case: realpeer does not as the vector has it, or
-/// differs from nginx for no known reason.
-fn fault(case: &Case<'_>) -> Option<String> {
-    let what = if case.realpeer != case.wanted() {
-        format!("wanted {:?}", case.wanted())
-    } else if !case.is_alike() && reasons::reason(case).is_none() {
-        "no clause explains this".to_owned()
-    } else {
-        return None;
-    };
-    Some(format!(
-        "{} {}, {}, {}: nginx {:?}, realpeer {:?}: {what}",
-        servers::version(case.which),
-        case.kind.name(),
-        case.input.vector.name.escape_debug(),
-        case.input.split.text(),
-        case.native,
-        case.realpeer,
-    ))
-}
-
-fn check(document: &str) -> ExitCode {
-    let written = fs::read_to_string(DOCUMENT).unwrap_or_default();
+fn is_as_written(file: &str, written: &str, document: &str) -> bool {
     if written == document {
-        return ExitCode::SUCCESS;
+        return true;
     }
-    eprintln!("docs/compared-with-nginx.md is not what the servers do: compare --write");
+    eprintln!("docs/{file} is not what the servers do: compare --write");
     for line in document.lines().filter(|line| !written.lines().any(|have| have == *line)) {
         eprintln!("+ {line}");
     }
     for line in written.lines().filter(|line| !document.lines().any(|have| have == *line)) {
         eprintln!("- {line}");
     }
-    ExitCode::FAILURE
+    false
 }

@@ -4,11 +4,12 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use realpeer_e2e::{Client, Dialogue, Subsystem, TlsClient, V2, v1};
+use realpeer_e2e::{Client, Dialogue, TlsClient, V2, v1};
 
 use crate::plan::{After, Plan, addresses};
 use crate::random::Random;
-use crate::server::{Server, Target};
+use crate::server::Server;
+use crate::target::Target;
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +28,7 @@ impl Outcome {
     pub fn name(self) -> &'static str {
         match self {
             Self::Answered => "answered and closed",
-            Self::Closed => "closed by nginx",
+            Self::Closed => "closed by the server",
             Self::Left => "by the client",
             Self::Stuck => "not at all",
         }
@@ -105,9 +106,9 @@ fn read_to_end(from: &mut impl Read) -> Outcome {
     }
 }
 
-/// A client that does everything right, on one of the listeners of `subsystem`.
-/// Says what was wrong.
-pub fn visit(server: &Server, subsystem: Subsystem, random: &mut Random) -> Result<(), String> {
+/// A client that does everything right, on one of these listeners. Says what was
+/// wrong.
+pub fn visit(server: &Server, targets: &[Target], random: &mut Random) -> Result<(), String> {
     let (client, to) = addresses(random);
     let address: SocketAddr = client.parse().expect("an address");
     let header = if random.percent(50) {
@@ -115,11 +116,7 @@ pub fn visit(server: &Server, subsystem: Subsystem, random: &mut Random) -> Resu
     } else {
         V2::proxy(&client, &to).checksum().build()
     };
-    let target = *random.one_of(match subsystem {
-        Subsystem::Http => &[Target::Http, Target::Https],
-        Subsystem::Stream => &[Target::Stream, Target::StreamTls],
-        Subsystem::Mail => &[Target::Pop3, Target::Pop3],
-    });
+    let target = *random.one_of(targets);
     let mut visitor = connect(server, Ipv4Addr::new(127, 0, 1, 1), target);
     visitor.send(&header);
     let seen = match target {

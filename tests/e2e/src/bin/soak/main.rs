@@ -1,12 +1,15 @@
-//! Throws connections of every kind at one nginx with realpeer in http, stream
-//! and mail, and looks for what they leave behind: memory errors, leaks,
-//! descriptors, connections that nginx still counts.
+//! Throws connections of every kind at one server with realpeer, nginx or Apache,
+//! and looks for what they leave behind: memory errors, leaks, descriptors,
+//! connections that the server still counts.
 //!
 //! ```text
-//! soak [--connections N] [--seed S] [--with plain|valgrind|asan] [--build FOLDER]
+//! soak [--server nginx|event|worker|prefork] [--connections N] [--seed S]
+//!      [--with plain|valgrind|asan] [--build FOLDER]
 //! ```
 //!
-//! N connections for each of the three, the same ones for the same seed. Under
+//! N connections in each of three columns (of nginx: http, stream and mail; of
+//! Apache, whose servers are named by their MPM: http, https, and http with limits
+//! of its own), the same ones for the same seed. Under
 //! a tool there are two runs, one of a quarter of N before: memory that nobody
 //! freed may not be more after more connections.
 
@@ -16,6 +19,9 @@ mod random;
 mod reports;
 mod run;
 mod server;
+mod target;
+mod with_apache;
+mod with_nginx;
 mod worker;
 
 use std::path::PathBuf;
@@ -25,13 +31,16 @@ use std::time::Instant;
 use realpeer_e2e::Watch;
 
 use crate::run::{Check, Outcomes, run};
+use crate::server::Software;
+use crate::target::Columns;
 
 #[derive(Debug)]
 struct Options {
+    software: Software,
     connections: u64,
     seed: u64,
     watch: Watch,
-    /// nginx and its modules, if not those of the repository.
+    /// nginx and its modules, or mod_realpeer, if not those of the repository.
     build: Option<PathBuf>,
 }
 
@@ -39,15 +48,22 @@ struct Options {
 /// the life of a process, on a way that few connections take.
 const ONCE: u64 = 4;
 
-const USAGE: &str =
-    "usage: soak [--connections N] [--seed S] [--with plain|valgrind|asan] [--build FOLDER]";
+const USAGE: &str = "usage: soak [--server nginx|event|worker|prefork] [--connections N] \
+                     [--seed S] [--with plain|valgrind|asan] [--build FOLDER]";
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
-        let mut options = Self { connections: 400, seed: 1, watch: Watch::Plain, build: None };
+        let mut options = Self {
+            software: Software::Nginx,
+            connections: 400,
+            seed: 1,
+            watch: Watch::Plain,
+            build: None,
+        };
         while let Some(option) = arguments.next() {
             let value = arguments.next()?;
             match option.as_str() {
+                "--server" => options.software = Software::parse(&value)?,
                 "--connections" => options.connections = value.parse().ok().filter(|n| *n > 0)?,
                 "--seed" => options.seed = value.parse().ok()?,
                 "--build" => options.build = Some(value.into()),
@@ -71,25 +87,33 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    let Options { connections, seed, watch, build } = options;
-    let folder = build.unwrap_or_else(|| watch.folder());
+    let Options { software, connections, seed, watch, build } = options;
+    let folder = build.unwrap_or_else(|| software.folder(watch));
+    let columns = software.columns();
     let under = match watch {
         Watch::Plain => "alone",
         Watch::Valgrind => "under valgrind",
         Watch::Sanitizers => "with sanitizers",
     };
     let start = Instant::now();
-    println!("{connections} connections each through http, stream and mail, {under}, seed {seed}");
+    let [a, b, c] = columns.each_ref().map(|column| column.name);
+    let server = match software {
+        Software::Nginx => "nginx".to_owned(),
+        Software::Apache(mpm) => format!("Apache ({})", mpm.name()),
+    };
+    println!(
+        "{server}, {connections} connections each through {a}, {b} and {c}, {under}, seed {seed}"
+    );
 
     let shorter = (watch != Watch::Plain).then(|| {
         let few = (connections / 4).max(30);
-        (few, run(watch, &folder, few, seed))
+        (few, run(software, watch, &folder, few, seed))
     });
-    let mut outcomes = run(watch, &folder, connections, seed);
+    let mut outcomes = run(software, watch, &folder, connections, seed);
     if let Some((few, shorter)) = &shorter {
         add_leaks(&mut outcomes, shorter, *few, connections);
     }
-    print_table(&outcomes);
+    print_table(columns, &outcomes);
 
     let mut good = true;
     let before = shorter.iter().flat_map(|(_, shorter)| &shorter.checks);
@@ -100,7 +124,7 @@ fn main() -> ExitCode {
         println!("{verdict:7} {}: {}", check.name, check.detail);
     }
     let word = if good { "ok" } else { "FAILED" };
-    println!("soak {under}: {word}, {} s", start.elapsed().as_secs());
+    println!("soak of {server} {under}: {word}, {} s", start.elapsed().as_secs());
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -124,11 +148,12 @@ fn add_leaks(outcomes: &mut Outcomes, shorter: &Outcomes, few: u64, many: u64) {
     });
 }
 
-fn print_table(outcomes: &Outcomes) {
-    let row = |name: &str, [http, stream, mail]: [u64; 3]| {
-        println!("  {name:20}{http:>9}{stream:>9}{mail:>9}");
+fn print_table(columns: Columns, outcomes: &Outcomes) {
+    let row = |name: &str, [a, b, c]: [u64; 3]| {
+        println!("  {name:20}{a:>9}{b:>9}{c:>9}");
     };
-    println!("  {:20}{:>9}{:>9}{:>9}", "what the clients did", "http", "stream", "mail");
+    let [a, b, c] = columns.each_ref().map(|column| column.name);
+    println!("  {:20}{a:>9}{b:>9}{c:>9}", "what the clients did");
     for (kind, counts) in &outcomes.kinds {
         row(kind.name(), *counts);
     }
@@ -136,11 +161,11 @@ fn print_table(outcomes: &Outcomes) {
     for (ending, counts) in &outcomes.endings {
         row(ending.name(), *counts);
     }
-    println!("  refused, by nginx's log");
+    println!("  refused, by the server's log");
     for (word, counts) in &outcomes.refused {
         row(word, *counts);
     }
-    println!("  served, by nginx's log");
+    println!("  served, by the server's log");
     for (word, counts) in &outcomes.served {
         row(word, *counts);
     }

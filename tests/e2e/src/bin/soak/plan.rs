@@ -3,10 +3,11 @@
 
 use std::net::Ipv4Addr;
 
-use realpeer_e2e::{Subsystem, TlsClient, V2, ssl_value, v1, valid_headers};
+use realpeer_e2e::{TlsClient, V2, ssl_value, v1, valid_headers};
 
 use crate::random::Random;
-use crate::server::{SOURCES, Target};
+use crate::server::SOURCES;
+use crate::target::{Columns, Target};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -110,17 +111,10 @@ impl Material {
         }
     }
 
-    /// Plan `number` of a subsystem.
-    pub fn plan(&self, seed: u64, subsystem: Subsystem, number: u64) -> Plan {
-        let module = match subsystem {
-            Subsystem::Http => 0,
-            Subsystem::Stream => 1,
-            Subsystem::Mail => 2,
-        };
-        let random = &mut Random::new(seed, number * 3 + module);
-        let targets: Vec<_> =
-            Target::ALL.into_iter().filter(|target| target.subsystem() == subsystem).collect();
-        let target = *random.one_of(&targets);
+    /// Plan `number` of a column.
+    pub fn plan(&self, seed: u64, columns: Columns, column: usize, number: u64) -> Plan {
+        let random = &mut Random::new(seed, number * 3 + column as u64);
+        let target = *random.one_of(columns[column].targets);
         let kind = random.weighted(&Kind::WEIGHTS);
         let last = u8::try_from(random.within(1..=254)).expect("a byte");
         let source = Ipv4Addr::new(127, 0, random.weighted(&SOURCES), last);

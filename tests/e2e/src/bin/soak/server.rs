@@ -1,178 +1,219 @@
-//! The nginx under test: listeners of every kind, and a policy for each source.
+//! The server under test: what is the same for nginx and Apache.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::panic::catch_unwind;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use realpeer_e2e::{
-    AuthHttp, Authority, Nginx, PAGE, STREAM_PAGE, Site, Subsystem, Upstream, Watch, Which,
+    Apache, AuthHttp, Authority, Client, Logs, Mpm, Nginx, PATIENCE, Upstream, Watch,
 };
 
-/// A listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target {
-    Http,
-    Https,
-    /// With limits of its own: long headers, no v1, an address must be named.
-    HttpWide,
-    Stream,
-    StreamTls,
-    /// Looks at the socket itself, and goes on to a server that is told the
-    /// client by a header.
-    StreamPreread,
-    /// Passes the connection on to `http`, header read.
-    StreamPass,
-    /// Ends TLS, and passes on to `Http`, which finds the header within.
-    StreamTlsPass,
-    StreamWide,
-    Pop3,
-    Smtp,
-    ImapTls,
-    Pop3Wide,
-}
-
-impl Target {
-    pub const ALL: [Self; 13] = [
-        Self::Http,
-        Self::Https,
-        Self::HttpWide,
-        Self::Stream,
-        Self::StreamTls,
-        Self::StreamPreread,
-        Self::StreamPass,
-        Self::StreamTlsPass,
-        Self::StreamWide,
-        Self::Pop3,
-        Self::Smtp,
-        Self::ImapTls,
-        Self::Pop3Wide,
-    ];
-
-    pub fn subsystem(self) -> Subsystem {
-        match self {
-            Self::Http | Self::Https | Self::HttpWide => Subsystem::Http,
-            Self::Pop3 | Self::Smtp | Self::ImapTls | Self::Pop3Wide => Subsystem::Mail,
-            _ => Subsystem::Stream,
-        }
-    }
-
-    /// Whether TLS comes behind the header.
-    pub fn is_tls(self) -> bool {
-        matches!(self, Self::Https | Self::StreamTls | Self::ImapTls)
-    }
-
-    pub fn is_wide(self) -> bool {
-        matches!(self, Self::HttpWide | Self::StreamWide | Self::Pop3Wide)
-    }
-
-    /// What gets an answer from it, and after which it closes.
-    pub fn words(self) -> &'static [u8] {
-        match self {
-            Self::Http | Self::Https | Self::HttpWide | Self::StreamPass | Self::StreamTlsPass => {
-                b"GET /?1 HTTP/1.1\r\nHost: a\r\n\r\n\
-                  GET /?2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-            }
-            Self::Pop3 | Self::Pop3Wide => b"USER a\r\nPASS b\r\nQUIT\r\n",
-            Self::Smtp => b"EHLO a\r\nAUTH PLAIN AGEAYg==\r\nQUIT\r\n",
-            Self::ImapTls => b"a1 LOGIN a b\r\na2 LOGOUT\r\n",
-            _ => b"words\r\n",
-        }
-    }
-}
-
-/// Who may do what: by the third byte of the source.
-const POLICIES: &str = "realpeer require 127.0.1.0/24; realpeer optional 127.0.2.0/24; \
-                        realpeer strip 127.0.3.0/24; realpeer direct 127.0.4.0/24; \
-                        realpeer refuse 127.0.5.0/24;";
+use crate::target::{Columns, Target, column_of};
+use crate::{with_apache, with_nginx};
 
 /// The sources 127.0.N.0/24, each with how often it connects, the last of them
 /// with no policy.
 pub const SOURCES: [(usize, u8); 6] = [(52, 1), (15, 2), (15, 3), (8, 4), (5, 5), (5, 6)];
 
-const WIDE: &str = "realpeer_max_header 65551; realpeer_versions 2; \
-                    realpeer_no_address refuse; realpeer_timeout 200ms;";
+/// Who may do what: by the third byte of the source.
+pub const POLICIES: [(&str, u8); 5] =
+    [("require", 1), ("optional", 2), ("strip", 3), ("direct", 4), ("refuse", 5)];
+
+/// Which server is to be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Software {
+    Nginx,
+    Apache(Mpm),
+}
+
+impl Software {
+    /// As it is called on the command line.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "nginx" => Some(Self::Nginx),
+            _ => Mpm::ALL.into_iter().find(|mpm| mpm.name() == name).map(Self::Apache),
+        }
+    }
+
+    pub fn columns(self) -> Columns {
+        match self {
+            Self::Nginx => &crate::target::NGINX,
+            Self::Apache(_) => &crate::target::APACHE,
+        }
+    }
+
+    /// What nginx or mod_realpeer is taken from, if nothing else is said.
+    pub fn folder(self, watch: Watch) -> std::path::PathBuf {
+        match self {
+            Self::Nginx => watch.folder(),
+            Self::Apache(_) => watch.apache_folder(),
+        }
+    }
+
+    pub fn start(self, watch: Watch, folder: &Path) -> (Running, Server) {
+        match self {
+            Self::Nginx => with_nginx::start(watch, folder),
+            Self::Apache(mpm) => with_apache::start(mpm, watch, folder),
+        }
+    }
+}
+
+/// It runs.
+#[derive(Debug)]
+pub enum Running {
+    Nginx(Nginx),
+    /// With how many processes that each end with a report of its tool.
+    Apache(Apache, usize),
+}
+
+impl Running {
+    pub fn logs(&self) -> &Logs {
+        match self {
+            Self::Nginx(nginx) => nginx,
+            Self::Apache(apache, _) => apache,
+        }
+    }
+
+    pub fn workers(&self) -> Vec<u32> {
+        match self {
+            Self::Nginx(nginx) => nginx.workers(),
+            Self::Apache(apache, _) => apache.workers(),
+        }
+    }
+
+    /// Processes that end with a report of the tool.
+    pub fn processes(&self) -> usize {
+        match self {
+            Self::Nginx(_) => 2,
+            Self::Apache(_, processes) => *processes,
+        }
+    }
+
+    /// Ends it when all is quiet. Says how it ended, and whether that is right.
+    pub fn end(&mut self) -> (bool, String) {
+        match self {
+            Self::Nginx(nginx) => {
+                nginx.expect_alerts();
+                let status = nginx.quit();
+                let log = nginx.error_log();
+                let exits = log.matches(" exited with code ").count();
+                let good = log.matches(" exited with code 0").count();
+                let detail = format!("master: {status}, workers: {good} of {exits} with code 0");
+                (status.success() && exits == 1 && good == 1, detail)
+            }
+            Self::Apache(apache, processes) => {
+                apache.expect_alerts();
+                // One that is alone knows only one way to end.
+                let status = if *processes == 1 { apache.stop() } else { apache.graceful_stop() };
+                // AH00051 and AH00052: a child that a signal has ended.
+                let log = apache.error_log();
+                let died: Vec<_> = log.lines().filter(|line| line.contains(" AH0005")).collect();
+                let first = died.first().map(|line| format!(": {line}")).unwrap_or_default();
+                let detail = format!("httpd: {status}, children: {} died{first}", died.len());
+                (status.success() && died.is_empty(), detail)
+            }
+        }
+    }
+}
 
 /// Where clients find it, and what is behind it.
 #[derive(Debug)]
 pub struct Server {
     pub authority: Authority,
-    pub status: u16,
-    ports: BTreeMap<Target, u16>,
-    auth: AuthHttp,
-    _behind: Upstream,
+    pub columns: Columns,
+    pub ports: BTreeMap<Target, u16>,
+    pub status: Status,
+    /// Behind nginx.
+    pub auth: Option<AuthHttp>,
+    pub _behind: Option<Upstream>,
+}
+
+/// A page that counts connections, and its port.
+#[derive(Debug, Clone, Copy)]
+pub enum Status {
+    /// Of stub_status.
+    Nginx(u16),
+    /// Of mod_status.
+    Apache(u16),
+}
+
+impl Status {
+    /// How many connections there are, this one included.
+    fn active(self) -> u64 {
+        let get = |port, path| {
+            let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            Client::connect(port).send(request).ending().response().text()
+        };
+        match self {
+            Self::Nginx(port) => {
+                number_behind(&get(port, "/"), "Active connections:").unwrap_or(u64::MAX)
+            }
+            // Those that the event MPM holds without a worker have sockets: its own
+            // count of them is of some time before.
+            Self::Apache(port) => {
+                number_behind(&get(port, "/status?auto"), "BusyWorkers:").unwrap_or(u64::MAX)
+            }
+        }
+    }
+}
+
+fn number_behind(page: &str, name: &str) -> Option<u64> {
+    page.split_once(name)?.1.split_whitespace().next()?.parse().ok()
 }
 
 impl Server {
-    pub fn start(watch: Watch, folder: &Path) -> (Nginx, Self) {
-        let mut site = Site::new(Which::Built);
-        site.watched(watch, folder);
-        let authority = Authority::new();
-        let certificate = site.certificate(&authority);
-        let auth = AuthHttp::refusing();
-        let behind = Upstream::mirror();
-        let ports: BTreeMap<_, _> =
-            Target::ALL.into_iter().map(|target| (target, site.port())).collect();
-        let (status, inner) = (site.port(), site.port());
-        let dir = site.dir().display().to_string();
-        let fields = "$server_port $realpeer_result $realpeer_tlv_authority \
-                      $realpeer_tlv_ssl_cn $realpeer_tlv_aws_vpce_id $realpeer_tlv_hex_0xEA";
-        site.http(format!(
-            "{POLICIES} realpeer_timeout 2s; log_format soak '{fields}';
-             client_header_timeout 1s; keepalive_timeout 1s; lingering_timeout 1s;
-             send_timeout 1s;
-             server {{ listen 127.0.0.1:{status}; realpeer off; access_log off; stub_status; }}
-             server {{ listen 127.0.0.1:{inner}; realpeer off; access_log off; {PAGE} }}"
-        ));
-        site.stream(format!(
-            "{POLICIES} realpeer_timeout 2s; log_format soak '{fields}';
-             preread_timeout 1s; proxy_timeout 1s; ssl_handshake_timeout 1s;"
-        ));
-        site.mail(format!("{POLICIES} realpeer_timeout 2s; timeout 1s; {}", auth.directive()));
-        let to = |target| ports[&target];
-        for (target, port) in &ports {
-            let ssl = if target.is_tls() || *target == Target::StreamTlsPass { "ssl" } else { "" };
-            let tls = if ssl.is_empty() { "" } else { &certificate };
-            let wide = if target.is_wide() { WIDE } else { "" };
-            let log = match target.subsystem() {
-                Subsystem::Mail => String::new(),
-                subsystem => format!("access_log {dir}/soak.{} soak;", subsystem.name()),
-            };
-            let serve = match target {
-                Target::Http | Target::Https | Target::HttpWide => PAGE.to_owned(),
-                Target::Stream | Target::StreamTls | Target::StreamWide => STREAM_PAGE.to_owned(),
-                Target::StreamPreread => format!(
-                    "ssl_preread on; proxy_pass 127.0.0.1:{}; proxy_protocol on;",
-                    behind.port()
-                ),
-                Target::StreamPass => format!("pass 127.0.0.1:{inner};"),
-                Target::StreamTlsPass => {
-                    format!("realpeer off; pass 127.0.0.1:{};", to(Target::Http))
-                }
-                Target::Pop3 | Target::Pop3Wide => "protocol pop3;".to_owned(),
-                Target::Smtp => "protocol smtp;".to_owned(),
-                Target::ImapTls => "protocol imap;".to_owned(),
-            };
-            site.block(
-                target.subsystem(),
-                format!("server {{ listen 127.0.0.1:{port} {ssl}; {tls} {log} {wide} {serve} }}"),
-            );
+    /// Waits until a connection that asks for the status is the only one, and no
+    /// socket is left of any, and gives the count of both in the end.
+    pub fn settle(&self) -> u64 {
+        let start = Instant::now();
+        loop {
+            // A tool may have ended the one process that there was.
+            let status = self.status;
+            let Ok(active) = catch_unwind(move || status.active()) else { return u64::MAX };
+            let left = active.saturating_add(self.open_sockets());
+            if left == 1 || start.elapsed() > PATIENCE {
+                return left;
+            }
+            // Only how often it is asked.
+            std::thread::sleep(Duration::from_millis(20));
         }
-        let nginx = site.start();
-        (nginx, Self { authority, status, ports, auth, _behind: behind })
     }
 
-    /// How many logins mail has asked about.
-    pub fn logins(&self) -> u64 {
-        self.auth.requests().len() as u64
+    /// Sockets of connections to one of our ports that a process still has.
+    fn open_sockets(&self) -> u64 {
+        let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+        // N: ADDRESS:PORT REMOTE STATE QUEUES TIMER RETRANSMITS USER TIMEOUT INODE
+        let is_open = |line: &&str| {
+            let mut fields = line.split_whitespace().skip(1);
+            let port = fields.next().and_then(|local| local.rsplit(':').next());
+            let port = port.and_then(|port| u16::from_str_radix(port, 16).ok());
+            let listens = fields.nth(1) == Some("0A");
+            let inode = fields.nth(5).unwrap_or("0");
+            port.is_some_and(|port| self.is_ours(port)) && !listens && inode != "0"
+        };
+        table.lines().filter(is_open).count() as u64
+    }
+
+    fn is_ours(&self, port: u16) -> bool {
+        let (Status::Nginx(status) | Status::Apache(status)) = self.status;
+        port == status || self.ports.values().any(|own| *own == port)
     }
 
     pub fn port(&self, target: Target) -> u16 {
         self.ports[&target]
     }
 
-    /// Which subsystem listens there; the end of an `ADDRESS:PORT` will do.
-    pub fn subsystem_of(&self, port: &str) -> Option<Subsystem> {
+    /// How many logins nginx' mail has asked about.
+    pub fn logins(&self) -> Option<u64> {
+        self.auth.as_ref().map(|auth| auth.requests().len() as u64)
+    }
+
+    /// Which column listens there; the end of an `ADDRESS:PORT` will do.
+    pub fn column_at(&self, port: &str) -> Option<usize> {
         let port: u16 = port.rsplit(':').next()?.parse().ok()?;
         let (target, _) = self.ports.iter().find(|(_, own)| **own == port)?;
-        Some(target.subsystem())
+        Some(column_of(self.columns, *target))
     }
 }

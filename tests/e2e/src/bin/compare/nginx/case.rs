@@ -4,9 +4,9 @@ use std::thread;
 
 use realpeer_e2e::Which;
 
+use super::servers::{Page, Server, Servers};
 use crate::inputs::{Input, Split, limits};
-use crate::servers::{Kind, Server, Servers};
-use crate::talk::{Outcome, Seen, talk};
+use crate::talk::{Kind, Outcome, Seen, talk};
 
 /// One input at one kind of server of one version, nginx's own and realpeer.
 #[derive(Debug)]
@@ -37,8 +37,9 @@ fn place<'a>(which: Which, kind: Kind, servers: &Servers, inputs: &'a [Input]) -
     inputs
         .iter()
         .map(|input| {
-            let outcome = |server: &Server, page| {
-                talk(kind, server.port(kind, &input.limits()), input, page, &servers.authority)
+            let outcome = |server: &Server, page: &mut Page| {
+                let port = server.port(kind, &input.limits());
+                talk(kind, port, input, page, &servers.authority)
             };
             let native = outcome(&servers.native, native);
             let realpeer = outcome(&servers.realpeer, realpeer);

@@ -5,18 +5,9 @@ use std::net::IpAddr;
 
 use realpeer_e2e::Which;
 
-use crate::case::Case;
-use crate::servers::Kind;
-use crate::talk::{Outcome, Seen};
-
-/// A row of the conformance checklist, or of the attacks on other receivers.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Reason {
-    pub clause: &'static str,
-    pub section: &'static str,
-    pub title: &'static str,
-    pub why: &'static str,
-}
+use super::case::Case;
+use crate::talk::{Kind, Outcome, Seen};
+use crate::text::Reason;
 
 /// In the order of the document.
 pub const REASONS: [Reason; 17] = [

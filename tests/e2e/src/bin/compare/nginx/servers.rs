@@ -3,42 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use realpeer_e2e::{Authority, Client, Nginx, Request, Site, Subsystem, Upstream, Which};
 use socket2::SockRef;
 
 use crate::inputs::Limits;
+use crate::talk::{Kind, PEER, Pace};
 
-/// Who connects: an address that stands in no vector.
-pub const PEER: &str = "127.0.0.2";
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    Http,
-    Https,
-    Stream,
-    Mail,
-}
-
-impl Kind {
-    pub const ALL: [Self; 4] = [Self::Http, Self::Https, Self::Stream, Self::Mail];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-            Self::Stream => "stream",
-            Self::Mail => "mail",
-        }
-    }
-
-    fn subsystem(self) -> Subsystem {
-        match self {
-            Self::Http | Self::Https => Subsystem::Http,
-            Self::Stream => Subsystem::Stream,
-            Self::Mail => Subsystem::Mail,
-        }
+fn subsystem(kind: Kind) -> Subsystem {
+    match kind {
+        Kind::Http | Kind::Https => Subsystem::Http,
+        Kind::Stream => Subsystem::Stream,
+        Kind::Mail => Subsystem::Mail,
     }
 }
 
@@ -75,14 +53,16 @@ impl Server {
 #[derive(Debug)]
 pub struct Page(Client);
 
-impl Page {
+impl Pace for Page {
     /// The first time the worker may just have accepted the connection that is
     /// waited for; the second time it has read what came on it.
-    pub fn visit_twice(&mut self) {
+    fn looked(&mut self, _stream: &TcpStream) {
         self.visit();
         self.visit();
     }
+}
 
+impl Page {
     fn visit(&mut self) {
         self.0.send("GET / HTTP/1.1\r\nHost: page\r\n\r\n");
         let mut answer = Vec::new();
@@ -168,7 +148,7 @@ fn listener(site: &mut Site, kind: Kind, certificate: &str, limits: Option<&Limi
         Kind::Mail => ("", "protocol smtp; smtp_auth plain;".into()),
     };
     site.block(
-        kind.subsystem(),
+        subsystem(kind),
         format!("server {{ listen 127.0.0.1:{port} {tls} {listen}; {directives} {serve} }}"),
     );
     port

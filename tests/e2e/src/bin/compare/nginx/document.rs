@@ -1,34 +1,21 @@
 //! docs/compared-with-nginx.md
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
+use std::collections::BTreeSet;
 
 use realpeer_e2e::Which;
 
-use crate::case::Case;
-use crate::inputs::Split;
-use crate::reasons::{REASONS, Reason, reason};
-use crate::servers::{Kind, version};
-use crate::talk::Outcome;
+use super::case::Case;
+use super::reasons::{REASONS, reason};
+use super::servers::version;
+use crate::talk::{Kind, Outcome};
+use crate::text::{Difference, Reason, line, section};
 
 /// What stands before the tables.
 const INTRODUCTION: &str = include_str!("introduction.md");
 
-/// Of many headers that are answered alike so many are named.
-const NAMED: usize = 3;
-
 const VERSIONS: [Which; 2] = [Which::Debian, Which::Built];
 
 type Place = (&'static str, Kind);
-
-/// One line of a table: inputs that nginx answers alike and realpeer alike.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Line {
-    split: Option<Split>,
-    native: &'static str,
-    realpeer: &'static str,
-    places: BTreeSet<Place>,
-}
 
 pub fn document(cases: &[Case<'_>]) -> String {
     let mut text = INTRODUCTION.to_owned();
@@ -72,47 +59,16 @@ fn summary(text: &mut String, cases: &[Case<'_>]) {
 
 fn differences(text: &mut String, cases: &[Case<'_>], wanted: &Reason) {
     let here = cases.iter().filter(|case| !case.is_alike() && reason(case) == Some(wanted));
-    let lines = lines(here);
-    if lines.is_empty() {
-        return;
-    }
-    let Reason { clause, section, title, why } = wanted;
-    let section = if section.is_empty() { String::new() } else { format!(" (section {section})") };
-    line(text, format_args!("\n### {clause}: {title}{section}\n\n{}\n", wrapped(why)));
-    line(
-        text,
-        format_args!("| sent | headers | where | nginx | realpeer |\n|---|---|---|---|---|"),
-    );
-    for (Line { split, native, realpeer, places }, cases) in &lines {
-        let names: BTreeSet<_> = cases.iter().map(|case| &case.input.vector.name).collect();
-        let sent = match split {
-            Some(split) => split.text().to_owned(),
-            None => titles(cases),
-        };
-        let example = cases.iter().find_map(|case| example(case)).unwrap_or_default();
-        let (count, places) = (names.len(), where_text(places));
-        line(
-            text,
-            format_args!("| {sent} | {count} | {places} | {native}{example} | {realpeer} |"),
-        );
-    }
-}
-
-/// The cases of one clause by what came of them, and where.
-fn lines<'a>(cases: impl Iterator<Item = &'a Case<'a>>) -> BTreeMap<Line, Vec<&'a Case<'a>>> {
-    let mut inputs: BTreeMap<_, Vec<&Case<'_>>> = BTreeMap::new();
-    for case in cases {
-        let vector = &case.input.vector;
-        let split = case.input.split.cuts_header().then_some(case.input.split);
-        let outcomes = (answer(&case.native, case), answer(&case.realpeer, case));
-        inputs.entry((split, outcomes, &vector.file, &vector.name)).or_default().push(case);
-    }
-    let mut lines: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for ((split, (native, realpeer), ..), cases) in inputs {
-        let places = cases.iter().map(|case| (version(case.which), case.kind)).collect();
-        lines.entry(Line { split, native, realpeer, places }).or_default().extend(cases);
-    }
-    lines
+    let differences: Vec<_> = here
+        .map(|case| Difference {
+            place: (version(case.which), case.kind),
+            input: case.input,
+            native: answer(&case.native, case),
+            realpeer: answer(&case.realpeer, case),
+            example: example(case),
+        })
+        .collect();
+    text.push_str(&section(wanted, "nginx", &differences, where_text));
 }
 
 /// An answer of nginx or of realpeer, apart from the address that it is about.
@@ -155,23 +111,6 @@ fn example(case: &Case<'_>) -> Option<String> {
     }
 }
 
-/// What the vectors of these cases are about, the first of them.
-fn titles(cases: &[&Case<'_>]) -> String {
-    let mut titles: Vec<&str> = Vec::new();
-    for case in cases {
-        let name = &case.input.vector.name;
-        let (_, title) = name.split_once(": ").unwrap_or(("", name));
-        let (title, _) = title.split_once(" [").unwrap_or((title, ""));
-        if !titles.contains(&title) {
-            titles.push(title);
-        }
-    }
-    match titles.len() {
-        0..=NAMED => titles.join("; "),
-        all => format!("{}; and {} more", titles[..NAMED].join("; "), all - NAMED),
-    }
-}
-
 fn where_text(places: &BTreeSet<Place>) -> String {
     let kinds = |version: &str| {
         let here = |kind: &Kind| places.iter().any(|place| *place == (version, *kind));
@@ -189,26 +128,4 @@ fn where_text(places: &BTreeSet<Place>) -> String {
         ([], other) => format!("{new}: {}", text(other)),
         (one, other) => format!("{old}: {}; {new}: {}", text(one), text(other)),
     }
-}
-
-/// In lines of 80 characters, as the rest of the documents.
-fn wrapped(paragraph: &str) -> String {
-    let mut text = String::new();
-    let mut column = 0;
-    for word in paragraph.split(' ') {
-        if column + word.len() >= 80 {
-            text.push('\n');
-            column = 0;
-        } else if column > 0 {
-            text.push(' ');
-            column += 1;
-        }
-        text.push_str(word);
-        column += word.len();
-    }
-    text
-}
-
-fn line(text: &mut String, content: std::fmt::Arguments<'_>) {
-    writeln!(text, "{content}").expect("memory");
 }

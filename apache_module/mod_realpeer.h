@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+
+/*
+ * mod_realpeer: the PROXY protocol in front of connections to Apache httpd.
+ *
+ * The library decides; the files here read the configuration and the socket,
+ * and put the client into the connection:
+ *
+ *   mod_realpeer.c   the module: its hooks and directives
+ *   config.c         the directives
+ *   check.c          virtual hosts and modules that contradict each other
+ *   connection.c     a connection, until it is decided
+ *   wait.c           a connection whose header is not whole
+ *   watch.c          the deadlines of those that no thread waits for
+ *   client.c         the connection, as it would be had the client connected
+ *   env.c            REALPEER_* for logs, expressions and programs
+ */
+
+#ifndef MOD_REALPEER_H
+#define MOD_REALPEER_H
+
+#include <httpd.h>
+#include <http_config.h>
+#include <http_connection.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <ap_mmn.h>
+#include <ap_mpm.h>
+
+#include <apr_strings.h>
+#include <apr_tables.h>
+
+#include <realpeer.h>
+
+
+#if !AP_MODULE_MAGIC_AT_LEAST(20120211, 61)
+#error "mod_realpeer is for Apache httpd 2.4.26 and later"
+#endif
+
+/* Whether the event MPM may be asked to wait for a connection. */
+#ifdef AP_MPMQ_CAN_WAITIO
+#define MOD_REALPEER_HAVE_WAITIO  1
+#define MOD_REALPEER_GIVE_BACK(c)                                             \
+    do {                                                                      \
+        (c)->cs->sense = CONN_SENSE_WANT_READ;                                \
+        (c)->cs->state = CONN_STATE_ASYNC_WAITIO;                             \
+    } while (0)
+#else
+#define MOD_REALPEER_HAVE_WAITIO  0
+#define MOD_REALPEER_GIVE_BACK(c)
+#endif
+
+/* A connection that this server makes, as a proxy does. */
+#if AP_MODULE_MAGIC_AT_LEAST(20120211, 116)
+#define MOD_REALPEER_IS_OUTGOING(c)  ((c)->outgoing)
+#else
+#define MOD_REALPEER_IS_OUTGOING(c)  ((c)->sbh == NULL)
+#endif
+
+/* Of what a refused peer sent, as many bytes get into the log. */
+#define MOD_REALPEER_LOG_BYTES    48
+
+/* Before mod_ssl (+5), and behind what accounts for or limits the bytes. */
+#define MOD_REALPEER_FILTER_TYPE  (AP_FTYPE_CONNECTION + 7)
+
+
+extern module AP_MODULE_DECLARE_DATA realpeer_module;
+APLOG_USE_MODULE(realpeer);
+
+
+/* A line of the configuration. */
+
+typedef struct {
+    const char *file;
+    unsigned line;
+} mod_realpeer_place_t;
+
+
+/* The rules of one level, shared by all that inherit them. */
+
+typedef struct {
+    apr_array_header_t *rules;    /* realpeer_rule, prepared by check.c */
+    apr_array_header_t *origins;  /* mod_realpeer_origin_t, by tag */
+    int prepared;
+} mod_realpeer_rules_t;
+
+typedef struct {
+    mod_realpeer_place_t place;
+    const char *source;
+} mod_realpeer_origin_t;
+
+
+/* A TLV that was asked for. */
+
+typedef struct {
+    const char *variable;
+    int32_t field;
+    int hex;
+} mod_realpeer_tlv_t;
+
+
+typedef struct {
+    mod_realpeer_rules_t *rules;  /* NULL: no policy here */
+    realpeer_settings settings;   /* 0 where nothing is set */
+    apr_interval_time_t timeout;  /* 0: nothing is set */
+    apr_array_header_t *tlvs;     /* mod_realpeer_tlv_t; NULL: none */
+    int off;
+    int no_address_set;
+    mod_realpeer_place_t place;   /* of this level's first directive; or NULL */
+} mod_realpeer_conf_t;
+
+
+/* A connection whose header is not whole. */
+
+typedef struct mod_realpeer_wait_t mod_realpeer_wait_t;
+
+
+/* A connection with a policy. */
+
+typedef struct {
+    const mod_realpeer_conf_t *conf;
+    int32_t policy;
+    realpeer_decision decision;
+    apr_time_t start;             /* by mod_realpeer_now() */
+
+    apr_sockaddr_t *proxy_addr;   /* who connected */
+    const char *proxy_ip;
+
+    apr_table_t *env;             /* for its requests, once it is decided */
+    mod_realpeer_wait_t *wait;    /* NULL: it is decided */
+} mod_realpeer_conn_t;
+
+
+/* config.c */
+
+extern const command_rec mod_realpeer_commands[];
+
+void *mod_realpeer_create_conf(apr_pool_t *p, server_rec *s);
+void *mod_realpeer_merge_conf(apr_pool_t *p, void *base, void *own);
+mod_realpeer_conf_t *mod_realpeer_get_conf(server_rec *s);
+apr_interval_time_t mod_realpeer_timeout(const mod_realpeer_conf_t *conf);
+
+/* check.c */
+
+int mod_realpeer_check_config(apr_pool_t *pconf, apr_pool_t *plog,
+                              apr_pool_t *ptemp, server_rec *main_server);
+
+/* connection.c */
+
+int mod_realpeer_pre_connection(conn_rec *c, void *csd);
+int mod_realpeer_process_connection(conn_rec *c);
+mod_realpeer_conn_t *mod_realpeer_get_conn(conn_rec *c);
+int32_t mod_realpeer_decide(mod_realpeer_conn_t *rc, const uint8_t *data,
+                            apr_size_t len, int32_t event);
+apr_status_t mod_realpeer_finish(conn_rec *c, mod_realpeer_conn_t *rc,
+                                 const uint8_t *data, apr_size_t len);
+apr_time_t mod_realpeer_now(void);
+
+/* wait.c */
+
+void mod_realpeer_register_filter(apr_pool_t *p);
+void mod_realpeer_wait(conn_rec *c, mod_realpeer_conn_t *rc, int fd);
+int mod_realpeer_go_on(conn_rec *c, mod_realpeer_conn_t *rc);
+
+/* watch.c */
+
+typedef struct mod_realpeer_watch_t mod_realpeer_watch_t;
+
+void mod_realpeer_watch_init(apr_pool_t *pchild);
+int mod_realpeer_can_watch(conn_rec *c);
+mod_realpeer_watch_t *mod_realpeer_watch(conn_rec *c, int fd,
+                                         apr_time_t deadline);
+void mod_realpeer_watch_arm(mod_realpeer_watch_t *watch);
+int mod_realpeer_watch_hold(mod_realpeer_watch_t *watch);
+void mod_realpeer_unwatch(conn_rec *c, mod_realpeer_watch_t *watch);
+
+/* client.c */
+
+void mod_realpeer_set_client(conn_rec *c, const realpeer_address *client);
+const char *mod_realpeer_address_text(apr_pool_t *p,
+                                      const realpeer_address *address);
+const char *mod_realpeer_sockaddr_text(apr_pool_t *p, apr_sockaddr_t *sa,
+                                       const char *ip);
+
+/* env.c */
+
+void mod_realpeer_make_env(conn_rec *c, mod_realpeer_conn_t *rc,
+                           const uint8_t *tlvs, apr_size_t len);
+void mod_realpeer_pre_read_request(request_rec *r, conn_rec *c);
+int mod_realpeer_post_read_request(request_rec *r);
+mod_realpeer_tlv_t *mod_realpeer_parse_tlv(apr_pool_t *p, const char *name);
+
+#endif

@@ -1,0 +1,238 @@
+//! Listeners, with the servers that share them, and what they do with sources.
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use super::address::{Host, Ports};
+use super::level::{DIRECTIVE, Level};
+use crate::Verdict;
+use crate::check::rules::Place;
+use crate::check::{Source, answer};
+use crate::error::Error;
+
+/// A server.
+#[derive(Debug)]
+pub(super) struct Server {
+    name: String,
+    place: Place,
+    /// What holds in it, what it inherits included.
+    level: Level,
+    /// Where it says something itself.
+    states: Option<Place>,
+}
+
+impl Server {
+    /// A server that says something at `states`, where `level` holds.
+    pub(super) fn new(name: String, place: Place, level: Level, states: Option<Place>) -> Self {
+        Server { name, place, level, states }
+    }
+}
+
+/// What makes two listeners one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// `http`, `stream` or `mail`.
+    pub(super) subsystem: &'static str,
+    pub(super) host: Host,
+    pub(super) port: u16,
+    pub(super) is_udp: bool,
+}
+
+/// An address and port, with the servers that share it: the default one first.
+#[derive(Debug)]
+pub(super) struct Listener {
+    key: Key,
+    native: Option<Place>,
+    servers: Vec<usize>,
+    /// Where a server was made the default one.
+    default: Option<Place>,
+}
+
+/// How `listen` was said.
+#[derive(Debug)]
+pub(super) struct Listen<'a> {
+    pub(super) server: usize,
+    pub(super) place: &'a Place,
+    pub(super) is_default: bool,
+    pub(super) is_native: bool,
+}
+
+/// All of a configuration.
+#[derive(Debug, Default)]
+pub(super) struct Configuration {
+    pub(super) servers: Vec<Server>,
+    /// What nginx would warn of.
+    pub(super) warnings: Vec<String>,
+    listeners: Vec<Listener>,
+    index: HashMap<Key, usize>,
+}
+
+/// Listeners on ports that follow each other and have the same servers.
+struct Group<'a> {
+    first: &'a Listener,
+    last: u16,
+}
+
+impl Group<'_> {
+    fn address(&self) -> Ports<'_> {
+        Ports(&self.first.key.host, self.first.key.port, self.last)
+    }
+
+    fn goes_on_with(&self, listener: &Listener) -> bool {
+        let next = Key { port: self.last.wrapping_add(1), ..self.first.key.clone() };
+        next == listener.key
+            && self.first.servers == listener.servers
+            && self.first.native == listener.native
+    }
+}
+
+impl Configuration {
+    /// A server listens there; where nginx refuses that, says why.
+    pub(super) fn listen(&mut self, key: Key, listen: &Listen<'_>) -> Result<(), String> {
+        let Listen { server, place, is_default, is_native } = *listen;
+        let at = *self.index.entry(key).or_insert_with_key(|key| {
+            let key = key.clone();
+            self.listeners.push(Listener { key, native: None, servers: Vec::new(), default: None });
+            self.listeners.len() - 1
+        });
+        let Some(listener) = self.listeners.get_mut(at) else { return Ok(()) };
+        let address = Ports(&listener.key.host, listener.key.port, listener.key.port);
+        if listener.servers.contains(&server) {
+            return Err(format!("{place}: this server listens on {address} already"));
+        }
+        match (&listener.default, is_default) {
+            (Some(other), true) => {
+                return Err(format!("{place}: {address} has a default server already, by {other}"));
+            }
+            (None, true) => {
+                listener.servers.insert(0, server);
+                listener.default = Some(place.clone());
+            }
+            (_, false) => listener.servers.push(server),
+        }
+        if is_native {
+            listener.native.get_or_insert(place.clone());
+        }
+        Ok(())
+    }
+
+    /// The listeners with `filter` in their address.
+    fn groups(&self, filter: Option<&str>) -> Vec<Group<'_>> {
+        let mut groups: Vec<Group<'_>> = Vec::new();
+        for listener in &self.listeners {
+            let Key { host, port, .. } = &listener.key;
+            let is_wanted = |text| Ports(host, *port, *port).to_string().contains(text);
+            if !filter.is_none_or(is_wanted) {
+                continue;
+            }
+            match groups.last_mut() {
+                Some(group) if group.goes_on_with(listener) => group.last = *port,
+                _ => groups.push(Group { first: listener, last: *port }),
+            }
+        }
+        groups
+    }
+
+    /// What does not go together on a listener; nginx refuses to start.
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        for group in self.groups(None) {
+            let address = group.address();
+            let Listener { key, native, servers, .. } = group.first;
+            if key.is_udp {
+                continue;
+            }
+            let mut servers = servers.iter().filter_map(|&at| self.servers.get(at));
+            let Some(ruling) = servers.next() else { continue };
+            let has_policy = !ruling.level.rules.is_empty();
+            if let (Some(native), true) = (native, has_policy) {
+                faults.push(format!(
+                    "{native}: \"proxy_protocol\" and \"{DIRECTIVE}\" would both read the header \
+                     of {address}; remove one of them"
+                ));
+            }
+            for server in servers {
+                let Some(states) = &server.states else { continue };
+                if server.level.treats_alike(&ruling.level) {
+                    continue;
+                }
+                faults.push(format!(
+                    "{states}: server \"{}\" states another policy for {address} than the default \
+                     server \"{}\" ({}), which rules there; state the same, or nothing",
+                    server.name, ruling.name, ruling.place
+                ));
+            }
+        }
+        faults
+    }
+
+    /// Says the policy of each source on each listener with `filter` in its address.
+    pub(super) fn say(
+        &self,
+        filter: Option<&str>,
+        sources: &[Source],
+        out: &mut dyn Write,
+    ) -> Result<Verdict, Error> {
+        for warning in &self.warnings {
+            writeln!(out, "warning: {warning}")?;
+        }
+        let faults = self.faults();
+        if !faults.is_empty() {
+            return Err(Error::new(faults.join("\nrealpeer: ")));
+        }
+        let groups = self.groups(filter);
+        if groups.is_empty() {
+            return Err(Error::with_hint(
+                "the configuration has no such listener",
+                "Name the main configuration, and not a file that it includes.",
+            ));
+        }
+        let mut verdict = Verdict::Fine;
+        for group in groups {
+            if self.say_group(&group, sources, out)? == Verdict::Refused {
+                verdict = Verdict::Refused;
+            }
+        }
+        Ok(verdict)
+    }
+
+    fn say_group(
+        &self,
+        group: &Group<'_>,
+        sources: &[Source],
+        out: &mut dyn Write,
+    ) -> Result<Verdict, Error> {
+        let Listener { key, servers, .. } = group.first;
+        let server = servers.first().and_then(|&at| self.servers.get(at));
+        let Some(Server { name, place, level, .. }) = server else { return Ok(Verdict::Fine) };
+        writeln!(out, "{} {}, server \"{name}\" ({place})", key.subsystem, group.address())?;
+        if matches!(key.host, Host::Name(_)) {
+            writeln!(
+                out,
+                "  names are not looked up: if another listener has the address of this one, they \
+                 share one default server, which rules both"
+            )?;
+        }
+        if key.is_udp {
+            writeln!(
+                out,
+                "  not covered: connections over UDP or QUIC keep the address of their peer"
+            )?;
+            return Ok(Verdict::Fine);
+        }
+        if level.rules.is_empty() {
+            writeln!(out, "  no rules: every source is served with its own address")?;
+            return Ok(Verdict::Fine);
+        }
+        for (name, value) in level.settings() {
+            writeln!(out, "  {name} {value}")?;
+        }
+        if sources.is_empty() {
+            for origin in level.rules.origins() {
+                writeln!(out, "  {origin}")?;
+            }
+            return Ok(Verdict::Fine);
+        }
+        answer(&level.rules, sources, |peer| key.host.can_be_reached_by(peer), "  ", out)
+    }
+}

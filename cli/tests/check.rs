@@ -1,0 +1,375 @@
+//! `realpeer check`: policies of sources.
+#![allow(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{Answer, answer, call, call_with, command};
+use tempfile::TempDir;
+
+#[test]
+fn rules_from_the_command_line_and_from_a_file() {
+    let rules = "require 192.0.2.0/24; direct all; refuse 192.0.2.66";
+    call(&["check", "policy", "--rules", rules, "192.0.2.7", "::1"])
+        .is(0)
+        .says("192.0.2.7  require   must send a header")
+        .says("::1        direct    is not asked")
+        .says("require 192.0.2.0/24 (--rules:1)");
+    call(&["check", "policy", "--rules", rules, "192.0.2.66"]).is(1).says("is refused");
+    let file = b"# the balancers\nrealpeer require 192.0.2.0/24;\n\nrealpeer strip unix: # here\n";
+    call_with(&["check", "policy", "-f", "-", "unix:", "192.0.2.1:4711"], file)
+        .is(0)
+        .says("strip unix: (-:4)")
+        .says("192.0.2.1:4711  require");
+    call_with(&["check", "policy", "-f", "-", "198.51.100.1"], file)
+        .is(1)
+        .says("no rule names it, so it is refused");
+}
+
+#[test]
+fn says_what_is_wrong_with_rules() {
+    let wrong = |rules: &str, says: &str| {
+        call(&["check", "policy", "--rules", rules, "192.0.2.1"]).is(2).complains(says);
+    };
+    wrong("permit all", "unknown policy \"permit\"; it must be one of require, optional");
+    wrong("require", "\"require\" names no source");
+    wrong("require 192.0.2.0/33", "invalid source \"192.0.2.0/33\"");
+    wrong("require 192.0.2.1; direct 192.0.2.1", "is named twice, first in --rules:1");
+    call(&["check", "policy", "--rules", "require 192.0.2.1/24", "192.0.2.9"])
+        .is(0)
+        .says("warning: --rules:1: bits behind the prefix");
+    call(&["check", "policy", "--rules", "direct all", "localhost"])
+        .is(2)
+        .complains("names are not looked up");
+    call(&["check", "policy", "192.0.2.1"]).is(2).complains("--rules");
+}
+
+/// A configuration in a folder of its own, where the command is called.
+struct Conf(TempDir);
+
+impl Conf {
+    fn new(main: &str) -> Conf {
+        let conf = Conf(tempfile::tempdir().unwrap());
+        conf.file("server.conf", main)
+    }
+
+    fn file(self, name: &str, text: &str) -> Conf {
+        let path = self.0.path().join(name);
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    /// With so much in http.
+    fn http(text: &str) -> Conf {
+        Conf::new(&format!("http {{\n{text}\n}}\n"))
+    }
+
+    fn check(&self, args: &[&str]) -> Answer {
+        let args = [&["check", "nginx", "-c", "server.conf"], args].concat();
+        answer(command(&args).current_dir(self.0.path()).output().unwrap())
+    }
+}
+
+fn nginx() -> Conf {
+    Conf::new(
+        "events {}\n\
+         http {\n\
+         \x20   realpeer require 10.0.1.0/24;\n\
+         \x20   realpeer direct 127.0.0.1;\n\
+         \x20   realpeer_timeout 10s;\n\
+         \x20   include 'sites/*.conf';\n\
+         }\n\
+         stream {\n\
+         \x20   server { listen 5353 udp; realpeer direct all; }\n\
+         \x20   server { listen [::]:25; }\n\
+         }\n",
+    )
+    .file("sites/a.conf", "server { listen 8080; listen unix:/run/x; server_name a.example; }\n")
+    .file(
+        "sites/b.conf",
+        "server { listen 8081; server_name first.example; }\n\
+         server {\n\
+         \x20   listen 8081 default_server; server_name b.example;\n\
+         \x20   realpeer refuse all;\n\
+         \x20   realpeer optional 10.0.0.0/8;\n\
+         }\n\
+         server { listen 8082; realpeer off; }\n\
+         server { server_name none.example; }\n",
+    )
+}
+
+#[test]
+fn each_listener_of_nginx() {
+    let answer = nginx().check(&["10.0.1.7", "192.0.2.1", "unix:", "2001:db8::1"]);
+    let wanted = "\
+http 0.0.0.0:8080, server \"a.example\" (sites/a.conf:1)
+  realpeer_timeout 10s
+  10.0.1.7     require   must send a header, and its address is used; require 10.0.1.0/24 (server.conf:3)
+  192.0.2.1    -         no rule names it, so it is refused
+  unix:        -         cannot connect here
+  2001:db8::1  -         cannot connect here
+http unix:/run/x, server \"a.example\" (sites/a.conf:1)
+  realpeer_timeout 10s
+  10.0.1.7     -         cannot connect here
+  192.0.2.1    -         cannot connect here
+  unix:        -         no rule names it, so it is refused
+  2001:db8::1  -         cannot connect here
+http 0.0.0.0:8081, server \"b.example\" (sites/b.conf:2)
+  realpeer_timeout 10s
+  10.0.1.7     optional  may send a header, and its address is used; optional 10.0.0.0/8 (sites/b.conf:5)
+  192.0.2.1    refuse    is refused; refuse all (sites/b.conf:4)
+  unix:        -         cannot connect here
+  2001:db8::1  -         cannot connect here
+http 0.0.0.0:8082, server \"\" (sites/b.conf:7)
+  no rules: every source is served with its own address
+http 0.0.0.0:80, server \"none.example\" (sites/b.conf:8)
+  realpeer_timeout 10s
+  10.0.1.7     require   must send a header, and its address is used; require 10.0.1.0/24 (server.conf:3)
+  192.0.2.1    -         no rule names it, so it is refused
+  unix:        -         cannot connect here
+  2001:db8::1  -         cannot connect here
+stream 0.0.0.0:5353, server \"\" (server.conf:9)
+  not covered: connections over UDP or QUIC keep the address of their peer
+stream [::]:25, server \"\" (server.conf:10)
+  no rules: every source is served with its own address
+";
+    assert_eq!(answer.is(1).out, wanted);
+    nginx().check(&["-l", ":8080", "10.0.1.7"]).is(0);
+    nginx().check(&["-l", ":8080"]).is(0).says("  direct 127.0.0.1 (server.conf:4)\n");
+    nginx().check(&["-l", ":9"]).is(2).complains("no such listener");
+}
+
+#[test]
+fn says_what_is_wrong_with_nginx_conf() {
+    let wrong = |http: &str, says: &str| {
+        Conf::http(http).check(&[]).is(2).complains(says);
+    };
+    wrong(
+        "realpeer direct all; server { listen 80; server_name a; }\n\
+         server { listen *:80; server_name b;\nrealpeer refuse all; }",
+        "server.conf:4: server \"b\" states another policy for 0.0.0.0:80 than the default server \
+         \"a\" (server.conf:2)",
+    );
+    wrong(
+        "realpeer direct all; server { listen 80\nproxy_protocol; }",
+        "server.conf:2: \"proxy_protocol\" and \"realpeer\" would both read",
+    );
+    wrong("realpeer direct all;\nrealpeer off;", "server.conf:3: \"realpeer off\" does not go");
+    wrong("realpeer off all;", "server.conf:2: \"realpeer off\" takes no source");
+    wrong(
+        "realpeer_timeout 1s;\nrealpeer_timeout 2s;",
+        "server.conf:3: \"realpeer_timeout\" is st",
+    );
+    wrong(
+        "server { location / { realpeer direct all; } }",
+        "server.conf:2: \"realpeer\" stands in",
+    );
+    for (what, says) in [
+        (
+            "realpeer_timeout abc",
+            "\"realpeer_timeout\": invalid \"abc\"; it must be a time of more",
+        ),
+        ("realpeer_max_header 5", "invalid \"5\"; it must be from 16 to 65551 bytes"),
+        ("realpeer_versions 1 1", "invalid \"1 1\"; it must be 1, 2 or both"),
+        ("realpeer_no_address maybe", "invalid \"maybe\"; it must be accept or refuse"),
+    ] {
+        let text = format!("server {{\n{what}; }}");
+        Conf::http(&text).check(&[]).is(2).complains("server.conf:3: ").complains(says);
+    }
+    wrong("server;", "server.conf:2: \"server\" has no block");
+    wrong("realpeer direct all { }", "server.conf:2: \"realpeer\" takes no block");
+    wrong("}\nhttp {", "server.conf:3: \"http\" is stated twice");
+    wrong(
+        "server { listen 80 default_server; } server {\nlisten *:080 default_server; }",
+        "server.conf:3: 0.0.0.0:80 has a default server already, by server.conf:2",
+    );
+    wrong(
+        "server { listen 80-90;\nlisten 85; }",
+        "server.conf:3: this server listens on 0.0.0.0:85 already",
+    );
+    wrong("server { listen 0; }", "server.conf:2: \"listen 0\": invalid port");
+    wrong("server { listen 80", "server.conf:2: \"listen\" does not end with a semicolon");
+    wrong("include nowhere.conf;", "server.conf:2: cannot include nowhere.conf: No such file");
+    Conf::new("events {}").check(&[]).is(2).complains("Name the main configuration");
+}
+
+/// The same statement twice is no contradiction.
+#[test]
+fn servers_that_agree() {
+    Conf::new(
+        "http {\n\
+         server { listen 80; realpeer direct 192.0.2.1; realpeer require 10.0.0.0/8; }\n\
+         server { listen 80; realpeer require 10.0.0.0/8; realpeer direct 192.0.2.1; }\n\
+         server { listen 80; }\n\
+         }",
+    )
+    .check(&["192.0.2.1"])
+    .is(0);
+}
+
+/// nginx takes these for one listener, however they are written.
+#[test]
+fn one_listener_in_several_ways() {
+    for (one, two, shared) in [
+        ("127.0.0.1:8081-8083", "127.0.0.1:8082", "127.0.0.1:8082"),
+        ("8081-8083", "*:8082-8090", "0.0.0.0:8082-8083"),
+        ("127.0.0.1:08081", "127.0.0.1:8081", "127.0.0.1:8081"),
+        ("127.0.0.001:8081", "127.0.0.1:8081", "127.0.0.1:8081"),
+        ("127.0.0.1", "127.0.0.1:80", "127.0.0.1:80"),
+        ("[::]:8081", "[0:0::0]:8081", "[::]:8081"),
+    ] {
+        let servers = |first: &str, second: &str| {
+            Conf::http(&format!(
+                "server {{ listen {one}; {first} }}\n\
+                 server {{ listen {two}; server_name b; {second} }}"
+            ))
+        };
+        servers("realpeer direct all;", "realpeer require all;")
+            .check(&[])
+            .is(2)
+            .complains(&format!("server \"b\" states another policy for {shared} than"));
+        let answer = servers("realpeer direct all;", "").check(&[]);
+        answer.is(0).says(&format!("http {shared}, server \"\" (server.conf:2)\n  direct all"));
+    }
+    let ports = "server { listen 81-83; } server { listen 83-84; } server { listen 85; }";
+    let answer = Conf::http(ports).check(&[]);
+    let lines: Vec<_> = answer.is(0).out.lines().filter(|line| line.starts_with("http")).collect();
+    let start = |line: &&str| line.split(',').next().unwrap().to_owned();
+    assert_eq!(
+        lines.iter().map(start).collect::<Vec<_>>(),
+        ["http 0.0.0.0:81-82", "http 0.0.0.0:83", "http 0.0.0.0:84", "http 0.0.0.0:85"]
+    );
+    let answer = Conf::http("server { listen 1-65535; }").check(&["-l", ":7"]);
+    answer.is(0).says("http 0.0.0.0:7, ").says("http 0.0.0.0:70-79, ");
+}
+
+#[test]
+fn says_that_names_are_not_looked_up() {
+    let conf = Conf::http(
+        "server { listen localhost:81; realpeer direct all; } server { listen 127.0.0.1:81; }",
+    );
+    conf.check(&["-l", "localhost"]).is(0).says("\n  names are not looked up: ");
+    let answer = conf.check(&["-l", "127"]);
+    assert!(!answer.out.contains("looked up"), "{answer:?}");
+}
+
+/// Keys of maps and the like are no directives.
+#[test]
+fn what_only_looks_like_a_directive() {
+    Conf::http(
+        "map $host $x { realpeer 1; default 0; } geo $y { realpeer_timeout 0; }\n\
+         types { realpeer rp; } split_clients $x $z { realpeer 5%; * 1; }\n\
+         server { listen 80; charset_map a b { realpeer off; } }",
+    )
+    .check(&[])
+    .is(0);
+    for block in ["location / {", "location / { if ($x) {", "location / { limit_except GET {"] {
+        let ends = "}".repeat(block.matches('{').count());
+        let text = format!("server {{ {block} realpeer direct all; {ends} }}");
+        Conf::http(&text).check(&[]).is(2).complains("\"realpeer\" stands in http, stream");
+    }
+    Conf::http("upstream x { realpeer direct all; }").check(&[]).is(2).complains("stands in");
+    Conf::new("events { realpeer direct all; }").check(&[]).is(2).complains("stands in");
+}
+
+/// A file that nginx does not read has no say.
+#[test]
+fn includes_what_nginx_includes() {
+    Conf::http("include sites/*; include [^s]*.inc;")
+        .file("sites/a", "server { listen 81; realpeer direct all; }")
+        .file("sites/.a.swp", "server { listen 81 default_server; realpeer refuse all; }")
+        .file("sites/.#b", "}")
+        .file("s.inc", "}")
+        .file("t.inc", "server { listen 82; realpeer refuse all; }")
+        .check(&["-l", ":81", "192.0.2.1"])
+        .is(0)
+        .says("direct all (sites/a:1)");
+}
+
+#[test]
+fn warns_as_nginx_does() {
+    Conf::http("realpeer_timeout 1s; server { listen 81; realpeer_max_header 4k; }")
+        .check(&[])
+        .is(0)
+        .says("warning: server.conf:2: \"realpeer_timeout\" is less than 3s")
+        .says("warning: server.conf:2: this has no effect without \"realpeer\" itself");
+    let answer =
+        Conf::http("realpeer_timeout 4s; server { listen 81; realpeer direct all; }").check(&[]);
+    assert!(!answer.is(0).out.contains("warning"), "{answer:?}");
+}
+
+/// What means the same may be written in several ways.
+#[test]
+fn equal_settings_are_no_contradiction() {
+    Conf::new(
+        "http {\n\
+         realpeer direct all;\n\
+         server { listen 80; realpeer_timeout 1m30s; realpeer_versions 2 1; }\n\
+         server { listen 80; realpeer_timeout 90; realpeer_max_header 4k; }\n\
+         }",
+    )
+    .check(&["192.0.2.1"])
+    .is(0);
+}
+
+/// Whatever a file is, there is an answer.
+#[test]
+fn no_configuration_makes_it_panic() {
+    let words = [
+        "http",
+        "server",
+        "stream",
+        "{",
+        "}",
+        ";",
+        "\n",
+        "listen",
+        "80",
+        "[::",
+        ":",
+        "]:",
+        "unix:",
+        "realpeer",
+        "off",
+        "all",
+        "require",
+        "10.0.0.0/8",
+        "'",
+        "\"",
+        "\\",
+        "#",
+        "${",
+        "x}",
+        "include",
+        "-81",
+        "map",
+        "*.x",
+        "[",
+        "é",
+        "realpeer_timeout",
+        "99999999999999999999m",
+        "content_by_lua_block",
+        "--",
+        "\\\n",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("some.conf");
+    let path = file.to_str().unwrap();
+    let mut state = 3_u32;
+    for _ in 0..3000 {
+        let mut text = String::new();
+        for _ in 0..state >> 8 & 31 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            text.push_str(words[(state >> 8) as usize % words.len()]);
+            text.push_str(if state >> 20 & 3 == 0 { "" } else { " " });
+        }
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        fs::write(&file, &text).unwrap();
+        let _ = common::run(&["check", "nginx", "-c", path, "10.0.0.1", "unix:"]);
+        let _ = common::run(&["check", "policy", "-f", path, "10.0.0.1"]);
+    }
+}
