@@ -39,6 +39,7 @@ fn says_what_it_must(stream: &Stream<'_>, seen: &Decision<'_>) {
         (Event::Closed, _) if stream.bytes.is_empty() => answer(Refuse, "silent"),
         (Event::Closed, _) => answer(Refuse, "truncated"),
         (Event::Timeout, _) => answer(Refuse, "timeout"),
+        (event, _) => panic!("{event:?} is not in this reading yet"),
     };
     match oracle::read(stream.bytes, limits.max_header, stream.versions) {
         Reading::Refused("no_header") if !must => answer(Pass, "absent"),
