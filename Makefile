@@ -195,6 +195,12 @@ SERVERS =
 soak: setup-check lib
 	+@CARGO="$(CARGO)" SERVERS="$(SERVERS)" tools/soak "$(CONNECTIONS)" "$(CONNECTIONS)" "$(SEED)"
 
+## fuzz          libFuzzer, SECONDS=60 for each target; grows a corpus in build/fuzz
+SECONDS = 60
+.PHONY: fuzz
+fuzz: setup-fuzz
+	@CARGO="$(CARGO)" tools/fuzz run "$(SECONDS)"
+
 ## check-fresh   demo and check in an empty Debian 12 (as root)
 .PHONY: check-fresh
 check-fresh:
@@ -220,7 +226,7 @@ help:
 
 # Says nothing and takes no time when nothing is missing.
 .PHONY: setup-build setup-build-apache setup-build-nginx setup-build-nginx-src \
-	setup-build-nginx-demo setup-check
+	setup-build-nginx-demo setup-check setup-fuzz
 setup-build:
 	@tools/setup build
 setup-build-apache:
@@ -233,3 +239,5 @@ setup-build-nginx-demo:
 	@tools/setup build nginx demo
 setup-check:
 	@tools/setup build nginx nginx-src apache demo check
+setup-fuzz:
+	@tools/setup build fuzz

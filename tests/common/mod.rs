@@ -2,6 +2,7 @@
 //! form that can be compared with a vector.
 #![allow(dead_code, unsafe_code)] // every test uses a part of it
 
+pub mod attack;
 #[cfg(feature = "ffi")]
 pub mod call;
 #[cfg(feature = "ffi")]

@@ -4,6 +4,7 @@
 mod checklist;
 pub mod encode;
 mod notation;
+pub mod oracle;
 mod vector;
 
 pub use checklist::{Checklist, Group, Row, attacks, clauses};

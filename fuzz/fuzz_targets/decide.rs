@@ -1,0 +1,11 @@
+#![no_main]
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
+use realpeer_fuzz::{decide, mutate};
+
+fuzz_target!(|data: &[u8]| decide::check(data));
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let size = fuzzer_mutate(data, size, max_size);
+    mutate::repair(data, size, max_size, decide::PARAMETERS, seed)
+});
