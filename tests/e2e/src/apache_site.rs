@@ -12,6 +12,7 @@ use crate::apache::Apache;
 use crate::apache_page::{SCRIPT, page, usual_page};
 use crate::certificates::Authority;
 use crate::check::Check;
+use crate::faults::{Faults, Faulty, Preload};
 use crate::folder::Folder;
 use crate::mpm::{Mpm, packaged_module, program};
 use crate::process::{must_exist, unprivileged};
@@ -42,6 +43,7 @@ pub struct ApacheSite {
     processes: String,
     config: String,
     watched: Option<(Watch, PathBuf)>,
+    preload: Option<Preload>,
     single: bool,
 }
 
@@ -64,6 +66,7 @@ impl ApacheSite {
             processes: mpm.processes().to_owned(),
             config: String::new(),
             watched: None,
+            preload: None,
             single: false,
         };
         site.file("page", &usual_page());
@@ -112,6 +115,13 @@ impl ApacheSite {
     pub fn watched(&mut self, watch: Watch, folder: &Path) {
         self.load_realpeer(folder.join("mod_realpeer.so"));
         self.watched = Some((watch, folder.to_owned()));
+    }
+
+    /// Has it run out of something when the test says so.
+    pub fn faults(&mut self, what: Faulty) -> Faults {
+        let (faults, preload) = Faults::prepare(what, self.dir());
+        self.preload = Some(preload);
+        faults
     }
 
     /// One process does everything, as with `httpd -X`.
@@ -206,6 +216,7 @@ impl ApacheSite {
             .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
             .collect();
         let preload = self.watched.as_ref().and_then(|(watch, folder)| watch.preload(folder));
+        let faults = self.preload.as_ref().map(|faults| faults.environment(preload.clone()));
         command
             .arg("-f")
             .arg(self.dir().join(CONFIG))
@@ -213,6 +224,7 @@ impl ApacheSite {
             .env_clear()
             .envs(of_tool)
             .envs(preload.map(|files| ("LD_PRELOAD", files)))
+            .envs(faults.into_iter().flatten())
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .stdin(Stdio::null())
             .stdout(Stdio::null());

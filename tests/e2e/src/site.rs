@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::certificates::Authority;
 use crate::check::Check;
+use crate::faults::{Faults, Faulty, Preload};
 use crate::folder::Folder;
 use crate::instruments;
 use crate::nginx::Nginx;
@@ -24,6 +25,7 @@ pub struct Site {
     modules: Option<Vec<PathBuf>>,
     traced: bool,
     watched: Option<(Watch, PathBuf)>,
+    preload: Option<Preload>,
     daemon: bool,
     workers: String,
     events: String,
@@ -42,6 +44,7 @@ impl Site {
             modules: None,
             traced: false,
             watched: None,
+            preload: None,
             daemon: false,
             workers: "worker_processes 1;".into(),
             events: String::new(),
@@ -95,6 +98,13 @@ impl Site {
     pub fn watched(&mut self, watch: Watch, folder: &Path) {
         self.load_modules(watch.modules(folder));
         self.watched = Some((watch, folder.join("nginx")));
+    }
+
+    /// Has it run out of something when the test says so.
+    pub fn faults(&mut self, what: Faulty) -> Faults {
+        let (faults, preload) = Faults::prepare(what, self.dir());
+        self.preload = Some(preload);
+        faults
     }
 
     /// Adds to the `events` block.
@@ -176,6 +186,7 @@ impl Site {
             Command::new(program())
         };
         command
+            .envs(self.preload.iter().flat_map(|preload| preload.environment(None)))
             .arg("-e")
             .arg(self.dir().join("error.log"))
             .arg("-p")

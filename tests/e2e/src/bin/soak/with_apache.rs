@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use realpeer_e2e::{ApacheSite, Authority, Mpm, Watch};
+use realpeer_e2e::{ApacheSite, Authority, Mpm, StatusPage, Watch};
 
-use crate::server::{POLICIES, Running, Server, Status};
+use crate::server::{POLICIES, Running, Server};
 use crate::target::{APACHE, Target};
 
 const WIDE: &str = "RealPeerMaxHeader 65551\nRealPeerVersions 2\n\
@@ -63,7 +63,7 @@ pub fn start(mpm: Mpm, watch: Watch, folder: &Path) -> (Running, Server) {
         authority,
         columns: &APACHE,
         ports,
-        status: Status::Apache(status),
+        status: StatusPage::Apache(status),
         auth: None,
         _behind: None,
     };

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use realpeer_e2e::{
-    AuthHttp, Authority, PAGE, STREAM_PAGE, Site, Subsystem, Upstream, Watch, Which,
+    AuthHttp, Authority, PAGE, STREAM_PAGE, Site, StatusPage, Subsystem, Upstream, Watch, Which,
 };
 
-use crate::server::{POLICIES, Running, Server, Status};
+use crate::server::{POLICIES, Running, Server};
 use crate::target::{NGINX, Target, column_of};
 
 const WIDE: &str = "realpeer_max_header 65551; realpeer_versions 2; \
@@ -76,7 +76,7 @@ pub fn start(watch: Watch, folder: &Path) -> (Running, Server) {
         authority,
         columns: &NGINX,
         ports,
-        status: Status::Nginx(status),
+        status: StatusPage::Nginx(status),
         auth: Some(auth),
         _behind: Some(behind),
     };
