@@ -44,6 +44,7 @@ pub struct ApacheSite {
     config: String,
     watched: Option<(Watch, PathBuf)>,
     preload: Option<Preload>,
+    environment: Vec<(String, String)>,
     single: bool,
 }
 
@@ -67,6 +68,7 @@ impl ApacheSite {
             config: String::new(),
             watched: None,
             preload: None,
+            environment: Vec::new(),
             single: false,
         };
         site.file("page", &usual_page());
@@ -122,6 +124,11 @@ impl ApacheSite {
         let (faults, preload) = Faults::prepare(what, self.dir());
         self.preload = Some(preload);
         faults
+    }
+
+    /// Starts it with this in its environment.
+    pub fn environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// One process does everything, as with `httpd -X`.
@@ -225,6 +232,7 @@ impl ApacheSite {
             .envs(of_tool)
             .envs(preload.map(|files| ("LD_PRELOAD", files)))
             .envs(faults.into_iter().flatten())
+            .envs(self.environment.iter().cloned())
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .stdin(Stdio::null())
             .stdout(Stdio::null());

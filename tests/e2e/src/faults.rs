@@ -24,9 +24,11 @@ pub enum Faulty {
     Memory,
 }
 
-/// How it fails.
+/// Which of the calls fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fails {
+    /// None; the calls are counted.
+    Never,
     /// This one, the first is 1.
     Once(usize),
     /// This one, and all that come after it.
@@ -70,12 +72,13 @@ impl Faults {
     /// The same for memory, of so many bytes at least.
     pub fn plan_memory(&self, fails: Fails, least: u32) {
         let (number, and_on) = match fails {
+            Fails::Never => (usize::MAX, 0),
             Fails::Once(number) => (number, 0),
             Fails::From(number) => (number, 1),
         };
         self.write(1, &[and_on, least, 0]);
         // This one last: it is the first that the server looks at.
-        self.write(0, &[u32::try_from(number).expect("a small number")]);
+        self.write(0, &[u32::try_from(number).unwrap_or(u32::MAX)]);
     }
 
     /// How many calls there were since the plan was made.
@@ -94,9 +97,7 @@ impl Faults {
             String::from_utf8_lossy(&bytes[..end]).into_owned()
         };
         let called = names.chunks(NAME).map(name).collect();
-        self.plan
-            .write_all_at(&vec![0; names.len()], (NUMBERS * 4) as u64)
-            .expect("own file");
+        self.plan.write_all_at(&vec![0; names.len()], (NUMBERS * 4) as u64).expect("own file");
         called
     }
 

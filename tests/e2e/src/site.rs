@@ -26,6 +26,7 @@ pub struct Site {
     traced: bool,
     watched: Option<(Watch, PathBuf)>,
     preload: Option<Preload>,
+    environment: Vec<(String, String)>,
     daemon: bool,
     workers: String,
     events: String,
@@ -45,6 +46,7 @@ impl Site {
             traced: false,
             watched: None,
             preload: None,
+            environment: Vec::new(),
             daemon: false,
             workers: "worker_processes 1;".into(),
             events: String::new(),
@@ -105,6 +107,12 @@ impl Site {
         let (faults, preload) = Faults::prepare(what, self.dir());
         self.preload = Some(preload);
         faults
+    }
+
+    /// Starts it with this in its environment. Of that nginx takes away what no
+    /// `env` names, once it runs.
+    pub fn environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Adds to the `events` block.
@@ -187,6 +195,7 @@ impl Site {
         };
         command
             .envs(self.preload.iter().flat_map(|preload| preload.environment(None)))
+            .envs(self.environment.iter().cloned())
             .arg("-e")
             .arg(self.dir().join("error.log"))
             .arg("-p")

@@ -1,0 +1,480 @@
+//! nginx runs out of something at each call that the module makes for a
+//! connection, one after the other: that connection is closed, and nothing else
+//! happens.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::net::UnixStream;
+
+use realpeer_e2e::{
+    AuthHttp, Authority, Client, Fails, Faults, Faulty, Kind, Nginx, PATIENCE, Site, Subsystem,
+    TlsClient, V2, Vars, Which, location, on_each_nginx, stream_return, v1, wait_until,
+};
+
+const VISITOR: &str = "192.0.2.7:4321";
+const LISTENER: &str = "198.51.100.1:443";
+const VISITOR6: &str = "[2001:db8::7]:4321";
+const LISTENER6: &str = "[2001:db8::1]:443";
+
+/// What a page shows: all that the module makes of a connection.
+const VARIABLES: [&str; 13] = [
+    "remote_addr",
+    "remote_port",
+    "realpeer_result",
+    "realpeer_policy",
+    "realpeer_version",
+    "realpeer_addr",
+    "realpeer_port",
+    "realpeer_server_addr",
+    "realpeer_server_port",
+    "realpeer_proxy_addr",
+    "realpeer_proxy_port",
+    "realpeer_tlv_authority",
+    "realpeer_tlv_hex_0xE5",
+];
+
+/// One way through the module.
+struct Way {
+    name: &'static str,
+    kind: Kind,
+    /// The address of the peer; "unix:" for a socket in a file.
+    peer: &'static str,
+    /// Addresses to listen on.
+    listen: &'static str,
+    policy: &'static str,
+    /// What is sent, each when the one before has been read.
+    pieces: Vec<Vec<u8>>,
+    /// The address that is served, and the result; None: the connection is refused.
+    client: Option<(&'static str, &'static str)>,
+    /// How often memory is taken: for what has been read, for TLVs, for the
+    /// client, and for the variables of a page.
+    buffers: usize,
+    tlvs: usize,
+    clients: usize,
+    variables: usize,
+    /// What else is called that may fail.
+    also: &'static [&'static str],
+}
+
+impl Default for Way {
+    /// A line from 127.0.0.1 to a server of http that wants one.
+    fn default() -> Self {
+        Self {
+            name: "a line",
+            kind: Kind::Http,
+            peer: "127.0.0.1",
+            listen: "127.0.0.1:{port}",
+            policy: "realpeer require all;",
+            pieces: vec![v1(VISITOR, LISTENER)],
+            client: Some(("192.0.2.7", "proxy")),
+            buffers: 1,
+            tlvs: 0,
+            clients: 1,
+            variables: 6,
+            also: &["ngx_handle_read_event"],
+        }
+    }
+}
+
+impl Way {
+    /// The memory that is taken before the connection goes on.
+    fn connection(&self) -> Vec<&'static str> {
+        let mut calls = vec!["ngx_pool_cleanup_add"];
+        calls.extend(std::iter::repeat_n("ngx_palloc", self.buffers));
+        calls.extend(std::iter::repeat_n("ngx_pnalloc", self.tlvs));
+        let client = ["ngx_palloc", "ngx_pnalloc", "ngx_pcalloc", "ngx_pnalloc"];
+        calls.extend(std::iter::repeat_n(client, self.clients).flatten());
+        calls
+    }
+
+    /// All memory that is taken.
+    fn memory(&self) -> Vec<&'static str> {
+        let mut calls = self.connection();
+        calls.extend(std::iter::repeat_n("ngx_pnalloc", self.variables));
+        calls
+    }
+}
+
+/// With TLVs, one of so many bytes.
+fn binary(length: usize) -> Vec<u8> {
+    V2::proxy(VISITOR, LISTENER).tlv(0x02, *b"shop.example").tlv(0xE5, vec![7; length]).build()
+}
+
+const LONG: &str = "realpeer require all; realpeer_max_header 65551;";
+const READS: &[&str] = &["ngx_handle_read_event", "recv"];
+
+fn ways() -> Vec<Way> {
+    let usual = Way::default;
+    let header = || vec![binary(20)];
+    let in_pieces = |length: usize| binary(length).chunks(length / 2 + 50).map(Vec::from).collect();
+    let own = Some(("127.0.0.1", "absent"));
+    vec![
+        usual(),
+        Way { name: "TLVs", pieces: header(), tlvs: 1, variables: 8, ..usual() },
+        Way { name: "in pieces", pieces: in_pieces(300), tlvs: 1, variables: 8, ..usual() },
+        Way {
+            name: "60,000 bytes",
+            policy: LONG,
+            pieces: vec![binary(59_900)],
+            buffers: 7,
+            tlvs: 1,
+            variables: 8,
+            ..usual()
+        },
+        Way {
+            name: "IPv6",
+            peer: "::1",
+            listen: "[::1]:{port}",
+            pieces: vec![v1(VISITOR6, LISTENER6)],
+            client: Some(("2001:db8::7", "proxy")),
+            ..usual()
+        },
+        Way {
+            name: "one of two addresses",
+            listen: "127.0.0.1:{port} *:{port}",
+            also: &["ngx_connection_local_sockaddr", "ngx_handle_read_event"],
+            ..usual()
+        },
+        Way { name: "unix", peer: "unix:", listen: "unix:{dir}/socket", variables: 5, ..usual() },
+        Way {
+            name: "LOCAL",
+            pieces: vec![V2::local().build()],
+            client: Some(("127.0.0.1", "local")),
+            clients: 0,
+            variables: 2,
+            ..usual()
+        },
+        Way { name: "optional, with a header", policy: "realpeer optional all;", ..usual() },
+        Way {
+            name: "optional, without",
+            policy: "realpeer optional all;",
+            pieces: vec![],
+            client: own,
+            clients: 0,
+            variables: 1,
+            ..usual()
+        },
+        Way {
+            name: "strip",
+            policy: "realpeer strip all;",
+            client: Some(("127.0.0.1", "stripped")),
+            clients: 0,
+            variables: 2,
+            ..usual()
+        },
+        Way {
+            name: "direct",
+            policy: "realpeer direct all;",
+            pieces: vec![],
+            client: Some(("127.0.0.1", "direct")),
+            buffers: 0,
+            clients: 0,
+            variables: 1,
+            also: &[],
+            ..usual()
+        },
+        Way {
+            name: "refused",
+            policy: "realpeer refuse all;",
+            client: None,
+            buffers: 0,
+            clients: 0,
+            variables: 0,
+            also: &[],
+            ..usual()
+        },
+        Way {
+            name: "no header",
+            pieces: vec![b"nonsense".to_vec()],
+            client: None,
+            clients: 0,
+            variables: 0,
+            ..usual()
+        },
+        Way {
+            name: "too late",
+            policy: "realpeer require all; realpeer_timeout 20ms;",
+            pieces: vec![b"P".to_vec()],
+            client: None,
+            clients: 0,
+            variables: 0,
+            ..usual()
+        },
+        Way { name: "TLS", kind: Kind::Https, also: READS, ..usual() },
+        Way {
+            name: "TLS, 60,000 bytes in pieces",
+            kind: Kind::Https,
+            policy: LONG,
+            pieces: in_pieces(59_900),
+            buffers: 7,
+            tlvs: 1,
+            variables: 8,
+            also: READS,
+            ..usual()
+        },
+        Way {
+            name: "stream",
+            kind: Kind::Stream,
+            pieces: header(),
+            tlvs: 1,
+            variables: 8,
+            also: READS,
+            ..usual()
+        },
+        Way {
+            name: "stream with TLS",
+            kind: Kind::StreamTls,
+            pieces: in_pieces(300),
+            tlvs: 1,
+            variables: 8,
+            also: READS,
+            ..usual()
+        },
+        Way { name: "mail", kind: Kind::Mail, variables: 0, also: READS, ..usual() },
+        Way { name: "mail with TLS", kind: Kind::MailTls, variables: 0, also: READS, ..usual() },
+    ]
+}
+
+/// How a connection ended for its client.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    /// Without a word of the protocol above.
+    Closed,
+    Said(String),
+}
+
+/// A server for each way, and one that tells how many connections there are.
+struct Servers {
+    nginx: Nginx,
+    faults: Faults,
+    authority: Authority,
+    ports: Vec<u16>,
+    asker: RefCell<Client>,
+    worker: u32,
+    files: usize,
+    _auth_http: AuthHttp,
+}
+
+impl Servers {
+    fn start(which: Which, what: Faulty, ways: &[Way]) -> Self {
+        let authority = Authority::new();
+        let auth_http = AuthHttp::refusing();
+        let mut site = Site::new(which);
+        let faults = site.faults(what);
+        // So few that those which get lost would soon be missed.
+        site.events("worker_connections 64;");
+        let certificate = site.certificate(&authority);
+        let status = site.port();
+        site.http(format!(
+            "server {{ listen 127.0.0.1:{status}; access_log off; keepalive_requests 100000;
+                       keepalive_timeout 600s; location / {{ stub_status; }} }}"
+        ));
+        let ports: Vec<_> = ways
+            .iter()
+            .map(|way| {
+                let port = if way.peer == "unix:" { 0 } else { site.port() };
+                let dir = site.dir().display();
+                let listen = way.listen.replace("{port}", &port.to_string());
+                let listen = listen.replace("{dir}", &dir.to_string());
+                let serve = match way.kind.subsystem() {
+                    Subsystem::Http => location("/", &VARIABLES),
+                    Subsystem::Stream => stream_return(&VARIABLES),
+                    Subsystem::Mail => format!("protocol pop3; {}", auth_http.directive()),
+                };
+                let tls = if way.kind.tls() { ("ssl", &*certificate) } else { ("", "") };
+                let listens: String = listen
+                    .split(' ')
+                    .map(|address| format!("listen {address} {};", tls.0))
+                    .collect();
+                let server = format!("server {{ {listens} {} {} {serve} }}", tls.1, way.policy);
+                site.block(way.kind.subsystem(), server);
+                port
+            })
+            .collect();
+        let mut nginx = site.start();
+        // Which of them, is looked at in the end.
+        nginx.expect_alerts();
+        let worker = nginx.workers()[0];
+        let mut servers = Self {
+            nginx,
+            faults,
+            authority,
+            ports,
+            asker: RefCell::new(Client::connect(status)),
+            worker,
+            files: 0,
+            _auth_http: auth_http,
+        };
+        servers.files = servers.wait_until_idle();
+        servers
+    }
+
+    /// Returns when the worker has no connection but the one that asks for that,
+    /// and how many descriptors it has then.
+    fn wait_until_idle(&self) -> usize {
+        wait_until("the end of all connections", || {
+            let status = self.asker.borrow_mut().get("/").text();
+            status.starts_with("Active connections: 1 ").then_some(())
+        });
+        fs::read_dir(format!("/proc/{}/fd", self.worker)).expect("the worker").count()
+    }
+
+    /// Goes one way, to its end.
+    fn go(&self, way: &Way, port: u16) -> Answer {
+        if way.peer == "unix:" {
+            let mut stream =
+                UnixStream::connect(self.nginx.dir().join("socket")).expect("a listener");
+            stream.set_read_timeout(Some(PATIENCE)).expect("an option");
+            let _ = stream.write_all(&way.pieces.concat());
+            return talk(way, &mut stream);
+        }
+        let peer: IpAddr = way.peer.parse().expect("an address");
+        let server = if peer.is_ipv4() { "127.0.0.1" } else { "::1" };
+        let server = SocketAddr::new(server.parse().expect("an address"), port);
+        let mut client = Client::between(peer, server);
+        if let Some((last, others)) = way.pieces.split_last() {
+            client.send_pieces(others.iter().map(Vec::as_slice)).send(last);
+        }
+        if way.kind.tls() {
+            return talk(way, &mut TlsClient::over(client, &self.authority));
+        }
+        talk(way, &mut client)
+    }
+
+    /// Goes one way while calls fail, and says which calls there were.
+    #[track_caller]
+    fn fail(&self, way: &Way, port: u16, fails: Fails) -> (Answer, Vec<String>) {
+        self.faults.plan(fails);
+        let answer = self.go(way, port);
+        (answer, self.faults.end())
+    }
+}
+
+/// The calls that are about memory.
+fn memory(calls: &[String]) -> Vec<&str> {
+    calls
+        .iter()
+        .map(String::as_str)
+        .filter(|call| call.contains("alloc") || call.contains("pool"))
+        .collect()
+}
+
+/// What is said behind the header, and what comes until the server closes.
+fn talk(way: &Way, stream: &mut (impl Read + Write)) -> Answer {
+    let words = match way.kind.subsystem() {
+        Subsystem::Http => "GET / HTTP/1.0\r\n\r\n",
+        // It answers without a question.
+        Subsystem::Stream => "",
+        Subsystem::Mail => way.kind.words(),
+    };
+    let mut said = Vec::new();
+    if way.kind.subsystem() == Subsystem::Mail {
+        // The server is the first to speak.
+        let mut byte = [0];
+        while !said.ends_with(b"\n") && stream.read(&mut byte).is_ok_and(|n| n == 1) {
+            said.extend(byte);
+        }
+    }
+    // Whether it is closed is found out by reading.
+    let _ = stream.write_all(words.as_bytes()).and_then(|()| stream.flush());
+    match stream.read_to_end(&mut said) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("neither served nor closed"),
+        _ => {}
+    }
+    if said.is_empty() {
+        return Answer::Closed;
+    }
+    Answer::Said(String::from_utf8_lossy(&said).into_owned())
+}
+
+/// What a client got that was served: all of it, or with `gaps` without what
+/// could not be made. Nobody is served as somebody else.
+#[track_caller]
+fn must_be_right(way: &Way, answer: &Answer, gaps: bool, what: &str) {
+    let Some((client, result)) = way.client else {
+        assert_eq!(*answer, Answer::Closed, "{what}");
+        return;
+    };
+    let Answer::Said(said) = answer else { panic!("{what}: closed") };
+    if way.kind.subsystem() == Subsystem::Mail {
+        assert!(said.lines().any(|line| line == format!("-ERR client {client}")), "{what}: {said}");
+        return;
+    }
+    let vars = Vars::new(said.as_bytes());
+    assert_eq!(vars.var("remote_addr"), client, "{what}");
+    let peer = if way.peer == "unix:" { "unix:" } else { way.peer };
+    // An address of its own has a port that we do not know.
+    let from_header = way.clients > 0;
+    let (server, port) = match (from_header, client.contains(':')) {
+        (true, false) => ("198.51.100.1", "443"),
+        (true, true) => ("2001:db8::1", "443"),
+        (false, _) => ("", ""),
+    };
+    let tlvs = if way.tlvs > 0 { ["shop.example", "07"] } else { ["", ""] };
+    let wanted = [
+        ("realpeer_result", result),
+        ("realpeer_addr", if from_header { client } else { "" }),
+        ("realpeer_port", if from_header { "4321" } else { "" }),
+        ("realpeer_server_addr", server),
+        ("realpeer_server_port", port),
+        ("realpeer_proxy_addr", peer),
+        ("realpeer_tlv_authority", tlvs[0]),
+    ];
+    for (name, value) in wanted {
+        let have = vars.var(name);
+        assert!(have == value || gaps && have.is_empty(), "{what}: {name} is {have:?}");
+    }
+    let have = vars.var("realpeer_tlv_hex_0xE5");
+    let whole = have.starts_with(tlvs[1]) && have.is_empty() == tlvs[1].is_empty();
+    assert!(whole || gaps && have.is_empty(), "{what}: {have:?}");
+}
+
+on_each_nginx! {
+    fn a_call_that_fails_closes_its_connection_only(which) {
+        let ways = ways();
+        let mut servers = Servers::start(which, Faulty::Calls, &ways);
+        for (way, port) in ways.iter().zip(&servers.ports) {
+            let name = way.name;
+            let (answer, calls) = servers.fail(way, *port, Fails::Never);
+            must_be_right(way, &answer, false, name);
+            assert_eq!(memory(&calls), way.memory(), "{name}");
+            for also in way.also {
+                assert!(calls.iter().any(|call| call == also), "{name}: no {also} in {calls:?}");
+            }
+
+            // How a piece is read is not the same each time.
+            for number in 1.. {
+                let mut reached = false;
+                for fails in [Fails::Once(number), Fails::From(number)] {
+                    let (answer, calls) = servers.fail(way, *port, fails);
+                    let Some(failed) = calls.get(number - 1) else { continue };
+                    reached = true;
+                    let what = format!("{name}: {fails:?}, {failed}");
+                    if memory(&calls[..number]).len() > way.connection().len() {
+                        must_be_right(way, &answer, true, &what);
+                    } else {
+                        assert_eq!(answer, Answer::Closed, "{what}");
+                    }
+                }
+                if !reached {
+                    break;
+                }
+                must_be_right(way, &servers.go(way, *port), false, &format!("{name}: again"));
+                servers.wait_until_idle();
+                assert_eq!(servers.nginx.workers(), [servers.worker], "{name}: {number}");
+            }
+        }
+        assert_eq!(servers.wait_until_idle(), servers.files, "descriptors");
+        servers.nginx.quit();
+        let log = servers.nginx.error_log();
+        let alarms: Vec<_> = log
+            .lines()
+            .filter(|line| ["[crit]", "[alert]", "[emerg]"].iter().any(|level| line.contains(level)))
+            // That the kernel does not give what it has shown is worth an alert.
+            .filter(|line| !line.contains("(12: Cannot allocate memory)"))
+            .collect();
+        assert_eq!(alarms, [""; 0]);
+    }
+}
