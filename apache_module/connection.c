@@ -107,19 +107,33 @@ int32_t mod_realpeer_decide(mod_realpeer_conn_t *rc, const uint8_t *data,
 static void mod_realpeer_look(mod_realpeer_conn_t *rc, int fd,
                               uint8_t *data, apr_size_t *len)
 {
-    ssize_t n;
-
-    do {
-        n = recv(fd, data, MOD_REALPEER_PEEK, MSG_PEEK | MSG_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
+    ssize_t n = mod_realpeer_peek(fd, data, MOD_REALPEER_PEEK);
 
     if (n > 0) {
         *len = (apr_size_t) n;
         (void) mod_realpeer_decide(rc, data, *len, REALPEER_EVENT_DATA);
     }
-    else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
+    else if (n < 0) {
         (void) mod_realpeer_decide(rc, NULL, 0, REALPEER_EVENT_CLOSED);
     }
+}
+
+
+/* How many bytes have come; 0: none yet; -1: none will. */
+
+ssize_t mod_realpeer_peek(int fd, uint8_t *data, apr_size_t size)
+{
+    ssize_t n;
+
+    do {
+        n = recv(fd, data, size, MSG_PEEK | MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+
+    if (n > 0) {
+        return n;
+    }
+
+    return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : -1;
 }
 
 

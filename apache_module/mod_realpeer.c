@@ -63,9 +63,10 @@ static void mod_realpeer_register_hooks(apr_pool_t *p)
 static int mod_realpeer_post_config(apr_pool_t *pconf, apr_pool_t *plog,
                                     apr_pool_t *ptemp, server_rec *s)
 {
-    (void) pconf;
     (void) plog;
     (void) ptemp;
+
+    mod_realpeer_name_tlvs(pconf);
 
     if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,

@@ -148,19 +148,19 @@ int mod_realpeer_check_config(apr_pool_t *pconf, apr_pool_t *plog,
 /* connection.c */
 
 int mod_realpeer_pre_connection(conn_rec *c, void *csd);
-int mod_realpeer_process_connection(conn_rec *c);
 mod_realpeer_conn_t *mod_realpeer_get_conn(conn_rec *c);
 int32_t mod_realpeer_decide(mod_realpeer_conn_t *rc, const uint8_t *data,
                             apr_size_t len, int32_t event);
 apr_status_t mod_realpeer_finish(conn_rec *c, mod_realpeer_conn_t *rc,
                                  const uint8_t *data, apr_size_t len);
+ssize_t mod_realpeer_peek(int fd, uint8_t *data, apr_size_t size);
 apr_time_t mod_realpeer_now(void);
 
 /* wait.c */
 
 void mod_realpeer_register_filter(apr_pool_t *p);
 void mod_realpeer_wait(conn_rec *c, mod_realpeer_conn_t *rc, int fd);
-int mod_realpeer_go_on(conn_rec *c, mod_realpeer_conn_t *rc);
+int mod_realpeer_process_connection(conn_rec *c);
 
 /* watch.c */
 
@@ -184,6 +184,7 @@ const char *mod_realpeer_sockaddr_text(apr_pool_t *p, apr_sockaddr_t *sa,
 
 /* env.c */
 
+void mod_realpeer_name_tlvs(apr_pool_t *pconf);
 void mod_realpeer_make_env(conn_rec *c, mod_realpeer_conn_t *rc,
                            const uint8_t *tlvs, apr_size_t len);
 void mod_realpeer_pre_read_request(request_rec *r, conn_rec *c);
