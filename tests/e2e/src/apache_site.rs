@@ -269,6 +269,11 @@ impl ApacheSite {
         if let Some(module) = &self.module {
             line(format_args!("LoadModule realpeer_module {}", module.display()));
         }
+        if self.modules.contains("http2") {
+            // mod_include's pages lose their memory while they are read, and
+            // httpd crashes, with no module of ours as well: docs/apache.md.
+            line(format_args!("EnableMMAP Off"));
+        }
         line(format_args!("{}", self.processes));
         line(format_args!("LogFormat {} e2e\nCustomLog {dir}/access.log e2e", quoted(LOG)));
         line(format_args!(
