@@ -1,0 +1,59 @@
+//! The time of day jumps by a day, forth and back, while connections wait. Nobody
+//! is thrown out before his time for that, and nobody stays for ever.
+
+use std::time::{Duration, Instant};
+
+use realpeer_e2e::PATIENCE;
+
+use super::{
+    ALL_KINDS, Fault, Round, Scale, Scene, beginnings, count, on_event_and_nginx, usual_needs,
+};
+use crate::crowd::{Crowd, State};
+use crate::server::Needs;
+
+pub const FAULT: Fault = Fault {
+    name: "clock jumps",
+    on: on_event_and_nginx,
+    needs,
+    round,
+    visited: ALL_KINDS,
+    places: true,
+    alarms: &[],
+};
+
+fn needs(scale: &Scale) -> Needs {
+    Needs { clock: true, ..usual_needs(scale) }
+}
+
+fn round(scene: &Scene) -> Round {
+    let waiting = scene.scale.crowd(scene.scale.waiting / 50);
+    let clock = scene.server.clock.as_ref().expect("one that can be set");
+    let beginnings = beginnings();
+    let begin = Instant::now();
+    let crowd = Crowd::open(&scene.ports(), waiting, |n| &beginnings[n % 3]);
+    let Ok(crowd) = crowd else {
+        scene.must(false, || format!("not so many can be opened: {crowd:?}"));
+        return Round::new(0..=count(waiting), String::new());
+    };
+    let mut jumps = 0;
+    let mut early = 0;
+    while begin.elapsed() < scene.timeout {
+        clock.set(if jumps % 2 == 0 { "+1d" } else { "-1d" });
+        jumps += 1;
+        std::thread::sleep(Duration::from_millis(250));
+        let ended = waiting - crowd.count(State::Open);
+        // What has ended by now may only count if it is still too early.
+        if begin.elapsed() < scene.timeout {
+            early = ended;
+        }
+    }
+    clock.set("+0");
+    scene.must(early == 0, || format!("{early} of {waiting} ended before their time"));
+    let (stuck, answered) = crowd.wait(scene.timeout + PATIENCE);
+    scene.must(stuck == 0, || format!("{stuck} of {waiting} were never thrown out"));
+    scene.must(answered == 0, || format!("{answered} without a header were answered"));
+    Round::new(
+        count(waiting)..=count(waiting),
+        format!("{waiting} waited during {jumps} jumps by two days"),
+    )
+}
