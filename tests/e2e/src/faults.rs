@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::which::root;
 
@@ -84,6 +85,17 @@ impl Faults {
     /// How many calls there were since the plan was made.
     pub fn calls(&self) -> usize {
         self.read(3) as usize
+    }
+
+    /// Does something, and returns when there has been a call after it, or after a
+    /// moment: a connection that is closed already makes none.
+    pub fn watch_a_moment(&self, act: impl FnOnce()) {
+        let before = self.calls();
+        act();
+        let start = Instant::now();
+        while self.calls() == before && start.elapsed() < Duration::from_millis(5) {
+            std::thread::sleep(Duration::from_micros(100));
+        }
     }
 
     /// Nothing fails any more. Returns which calls there were since the plan was
