@@ -120,7 +120,7 @@ pub fn run(fault: &Fault, scale: &Scale, folder: &Path) -> Outcome {
     compare_memory(scale.software, &sum.resident, &mut wrong);
     let (tallies, kills) = visitors.tallies();
     drop(visitors);
-    let (ended_well, how) = server.end(sum.killed);
+    let (ended_well, how) = server.end();
     if !ended_well {
         wrong.push(how);
     }

@@ -207,10 +207,7 @@ fn visit(kind: Kind, source: Ipv4Addr, port: u16) -> io::Result<()> {
     let mut stream = connect(source, port)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let (words, wanted) = match kind {
-        Kind::Http => (
-            "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-            format!("remote_addr={source}\n"),
-        ),
+        Kind::Http => ("GET / HTTP/1.0\r\nHost: a\r\n\r\n", format!("remote_addr={source}\n")),
         Kind::Stream => ("", format!("remote_addr={source}\n")),
         Kind::Mail => ("USER a\r\nPASS b\r\nQUIT\r\n", format!("-ERR client {source}\r\n")),
     };

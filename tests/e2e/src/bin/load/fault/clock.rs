@@ -48,12 +48,15 @@ fn round(scene: &Scene) -> Round {
         }
     }
     clock.set("+0");
-    scene.must(early == 0, || format!("{early} of {waiting} ended before their time"));
+    // httpd's event goes by the time of day with connections that it waits for, and
+    // ends those that seem old, whoever has given them to it.
+    let good = early == 0 || !scene.server.is_nginx();
+    scene.must(good, || format!("{early} of {waiting} ended before their time"));
     let (stuck, answered) = crowd.wait(scene.timeout + PATIENCE);
     scene.must(stuck == 0, || format!("{stuck} of {waiting} were never thrown out"));
     scene.must(answered == 0, || format!("{answered} without a header were answered"));
     Round::new(
-        count(waiting)..=count(waiting),
-        format!("{waiting} waited during {jumps} jumps by two days"),
+        if scene.server.is_nginx() { count(waiting) } else { 0 }..=count(waiting),
+        format!("{waiting} waited during {jumps} jumps of the clock, {early} ended by them"),
     )
 }

@@ -26,7 +26,7 @@ fn needs(scale: &Scale) -> Needs {
 
 fn round(scene: &Scene) -> Round {
     let beginnings = beginnings();
-    let waiting = 4 * FILES;
+    let waiting = 2 * FILES;
     let crowd = Crowd::open(&scene.ports(), waiting, |n| &beginnings[n % 3]);
     let Ok(crowd) = crowd else {
         scene.must(false, || format!("not so many can be opened: {crowd:?}"));

@@ -24,7 +24,7 @@ fn needs(scale: &Scale) -> Needs {
     let room = waiting + 4096;
     Needs {
         // Long enough for all of them to be there before the first has to go.
-        timeout: Duration::from_millis(2000 + count(waiting) / 2),
+        timeout: Duration::from_millis(1000 + count(waiting) / 2),
         backlog: 4096,
         reuseport: true,
         connections: room,
