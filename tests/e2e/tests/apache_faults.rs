@@ -225,3 +225,31 @@ fn a_child_that_cannot_watch_serves_and_ends_connections_all_the_same() {
         server.must_be_well();
     }
 }
+
+on_each_mpm! {
+    /// httpd ends a child that gets no memory for a pool, by its own design. The
+    /// connections of others go on, and so does the server.
+    fn without_memory_for_a_pool_a_child_ends_and_another_serves(mpm) {
+        let mut server = Server::start(mpm, ApacheFront::plain(), Faulty::Memory, Fails::Never);
+        server.apache.expect_alerts();
+        server.faults.end();
+        let long = header(59_900);
+        // With prefork this is another child's.
+        let mut other = Client::connect(server.port);
+        other.send(header(20)).get("/");
+        // Nobody but the module asks for so much.
+        server.faults.plan_memory(50_000, Fails::Once(1));
+        assert_eq!(server.visit(&[&long[..20], &long[20..]]), Answer::Closed);
+        assert_eq!(server.faults.end().len(), 1);
+        wait_until("a child to end", || {
+            let now = server.apache.workers();
+            server.children.iter().any(|child| !now.contains(child)).then_some(())
+        });
+        if mpm == Mpm::Prefork {
+            assert_eq!(other.get("/").var("remote_addr"), "192.0.2.7");
+        }
+        must_be_right(&server.visit(&[&long[..20], &long[20..]]), "afterwards");
+        let log = server.apache.error_log();
+        assert!(log.contains("Memory allocation failed, aborting process."), "{log}");
+    }
+}
