@@ -37,6 +37,7 @@ struct Server {
 impl Server {
     fn start(mpm: Mpm, front: ApacheFront, what: Faulty, plan: Fails) -> Self {
         let mut site = ApacheSite::new(mpm);
+        // A sanitizer has a malloc() of its own.
         if std::env::var_os("REALPEER_E2E_ASAN").is_some() && what == Faulty::Calls {
             site.watched(Watch::Sanitizers, &Watch::Sanitizers.apache_folder());
         }
@@ -48,14 +49,15 @@ impl Server {
         Self { apache, faults, front, port, children }
     }
 
-    /// A header in pieces, each after the server has had time for the one before,
-    /// and a request.
+    /// A header in pieces, each after the server has seen the one before, and a
+    /// request.
     fn visit(&self, pieces: &[&[u8]]) -> Answer {
         let mut client = Client::connect(self.port);
         let (last, others) = pieces.split_last().expect("a header");
         for piece in others {
-            self.faults.watch_a_moment(|| {
-                client.send(piece);
+            client.send(piece);
+            wait_until("the server to wait for more, or to close", || {
+                (self.apache.is_at_rest() || !client.is_quiet()).then_some(())
             });
         }
         match self.front.authority() {
@@ -84,6 +86,7 @@ impl Server {
         wait_until("all connections to be closed", || (self.connections() == 0).then_some(()));
         let now = self.apache.workers();
         assert!(self.children.iter().all(|child| now.contains(child)), "a child has gone");
+        assert_eq!(Watch::complaints(self.apache.dir()), [""; 0]);
     }
 }
 
@@ -131,19 +134,20 @@ on_each_mpm! {
             let server = Server::start(mpm, front, Faulty::Calls, Fails::Never);
             let (short, long) = (header(20), header(59_900));
             let whole: &[&[u8]] = &[&short];
-            let ways: [(&str, &[&[u8]]); 4] = [
-                // The first of these finds no thread that watches yet.
-                ("in pieces", &[&short[..5], &short[5..30], &short[30..]]),
-                ("60,000 bytes in pieces", &[&long[..5], &long[5..40_000], &long[40_000..]]),
-                ("60,000 bytes", &[&long]),
+            let ways: [(&str, &[&[u8]]); 3] = [
                 ("at once", whole),
+                ("in pieces", &[&short[..5], &short[5..]]),
+                ("60,000 bytes", &[&long[..40_000], &long[40_000..]]),
             ];
             must_be_right(&server.visit(whole), "before");
+            // TLS changes nothing but what comes behind the header.
+            let ways_to_fail = if server.front.authority().is_some() { 1 } else { 2 };
             let mut failed = BTreeSet::new();
             for (name, pieces) in ways {
                 for number in 1.. {
                     let mut reached = false;
-                    for fails in [Fails::Once(number), Fails::From(number)] {
+                    let all = [Fails::Once(number), Fails::From(number)];
+                    for fails in all.into_iter().take(ways_to_fail) {
                         let (answer, calls) = server.fail(fails, pieces);
                         let what = format!("{name}: {fails:?} of {calls:?}");
                         let call = calls.get(number - 1).map(String::as_str);
@@ -168,15 +172,11 @@ on_each_mpm! {
             let mut wanted = vec![
                 "apr_os_sock_get",
                 "recv",
-                "__recv_chk",
                 "ap_get_brigade",
                 "apr_brigade_flatten",
                 "apr_brigade_length",
-                "poll",
             ];
-            if mpm == Mpm::Event {
-                wanted.push("fcntl");
-            }
+            wanted.push(if mpm == Mpm::Event { "fcntl" } else { "poll" });
             for call in wanted {
                 assert!(failed.contains(call), "{call} has not failed");
             }
