@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use realpeer_e2e::{Holdings, Mpm, V2, v1};
 
-use crate::server::{Kind, Needs, Server, Software};
+use crate::server::{Kind, Needs, Server, Software, WORKERS};
 use crate::visitors::Visitors;
 
 /// How much of it.
@@ -141,6 +141,7 @@ impl Round {
 /// What most faults want.
 fn usual_needs(scale: &Scale) -> Needs {
     Needs {
+        workers: WORKERS,
         timeout: Duration::from_secs(1) + scale.pace,
         backlog: 4096,
         reuseport: false,

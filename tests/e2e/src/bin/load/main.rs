@@ -85,12 +85,12 @@ fn main() -> ExitCode {
         );
         return ExitCode::from(2);
     }
+    allow_files(options.waiting);
     let waiting = options.waiting.min(software.room());
-    let allowed = allow_files(waiting);
     let budget = Duration::from_secs(options.seconds) / u32::try_from(faults.len()).expect("a few");
     let scale = Scale {
         software,
-        waiting: allowed,
+        waiting,
         pace: if budget > Duration::from_secs(10) {
             Duration::from_secs(4)
         } else {
@@ -100,11 +100,13 @@ fn main() -> ExitCode {
     };
     let folder = options.build.unwrap_or_else(|| software.folder());
     let start = Instant::now();
-    println!("{}, up to {allowed} connections that wait", software.title());
-    if allowed < options.waiting {
-        let why = if allowed < waiting { "open files" } else { "what the server has room for" };
-        println!("{} were asked for: limited by {why}", options.waiting);
+    println!("{}, up to {waiting} connections that wait", software.title());
+    if waiting < options.waiting {
+        println!("{} were asked for: more it has no room for", options.waiting);
     }
+    let files = getrlimit(Resource::Nofile).current;
+    let files = files.map_or("any number of".into(), |files| files.to_string());
+    println!("a process may have {files} files open");
     println!(
         "  {:<20}{:<8}{:>8}{:>7}{:>5}{:>10}{:>10}{:>10}",
         "", "", "served", "errors", "cut", "median ms", "p99 ms", "max ms"
@@ -148,20 +150,14 @@ fn milliseconds(micros: u64) -> String {
     format!("{}.{}", micros / 1000, micros % 1000 / 100)
 }
 
-/// Has so many connections possible here and in a server that is started from here,
-/// or as many as the system allows, and says how many.
-fn allow_files(waiting: usize) -> usize {
-    let wanted = 2 * waiting as u64 + OTHER_FILES;
+/// As many open files as the system allows, here and in what is started from here.
+fn allow_files(waiting: usize) {
     let limit = getrlimit(Resource::Nofile);
-    let maximum = limit.maximum.map_or(u64::MAX, |maximum| maximum.max(wanted));
-    // Only root may have more than was allowed.
-    let more = Rlimit { current: Some(wanted), maximum: limit.maximum.map(|_| maximum) };
-    if setrlimit(Resource::Nofile, more).is_ok() {
-        return waiting;
+    let wanted = waiting as u64 * 2 + OTHER_FILES;
+    let maximum = limit.maximum.map(|maximum| maximum.max(wanted));
+    let most = |maximum| Rlimit { current: maximum, maximum };
+    // Only root may have more than was allowed, and not everywhere.
+    if setrlimit(Resource::Nofile, most(maximum)).is_err() {
+        setrlimit(Resource::Nofile, most(limit.maximum)).expect("what is allowed");
     }
-    let most = limit.maximum.unwrap_or(wanted);
-    setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limit.maximum })
-        .expect("what is allowed");
-    let room = most.saturating_sub(OTHER_FILES) / 2;
-    usize::try_from(room).unwrap_or(waiting).clamp(1, waiting)
 }

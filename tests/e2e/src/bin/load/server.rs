@@ -9,11 +9,14 @@ use realpeer_e2e::{
     open_sockets,
 };
 
+use rustix::process::{Resource, getrlimit};
+
 use crate::clock::Clock;
 use crate::{with_apache, with_nginx};
 
-/// Workers of nginx, and children of Apache's event and worker.
+/// Workers of nginx, unless it needs more, and children of event and worker.
 pub const WORKERS: usize = 2;
+const MOST_WORKERS: usize = 8;
 
 /// Which server is to be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,17 +60,29 @@ impl Software {
     /// takes a thread or process, half of those.
     pub fn room(self) -> usize {
         match self {
-            Self::Nginx => usize::MAX,
-            Self::Apache(Mpm::Event) => with_apache::EVENT_CONNECTIONS,
+            Self::Nginx => MOST_WORKERS * per_worker(),
+            // Two descriptors each.
+            Self::Apache(Mpm::Event) => {
+                with_apache::EVENT_CONNECTIONS.min(WORKERS * per_worker() / 2)
+            }
             Self::Apache(Mpm::Worker) => WORKERS * with_apache::THREADS / 2,
             Self::Apache(Mpm::Prefork) => with_apache::PREFORK / 2,
         }
     }
 }
 
+/// So many may one worker hold: a process may have so many files open. They are not
+/// shared out evenly.
+pub fn per_worker() -> usize {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).min(1 << 20);
+    usize::try_from(files * 5 / 8).expect("not so many")
+}
+
 /// What a fault wants of its server.
 #[derive(Debug, Clone)]
 pub struct Needs {
+    /// Of nginx.
+    pub workers: usize,
     /// Until which a header must have come.
     pub timeout: Duration,
     /// Of each listener.
@@ -115,6 +130,10 @@ pub struct Server {
     /// there are for each client.
     pub limited: Vec<(Kind, u16)>,
     pub status: StatusPage,
+    /// How many workers it is to end with.
+    pub workers: usize,
+    /// Of all children of Apache.
+    pub threads: u64,
     pub clock: Option<Clock>,
     pub _behind: Option<(AuthHttp, Upstream)>,
 }
@@ -181,7 +200,7 @@ impl Server {
                 let log = nginx.error_log();
                 let good = log.matches(" exited with code 0").count();
                 let detail = format!("master: {status}, {good} workers with code 0");
-                (status.success() && good == WORKERS, detail)
+                (status.success() && good == self.workers, detail)
             }
             Running::Apache(apache) => {
                 apache.expect_alerts();

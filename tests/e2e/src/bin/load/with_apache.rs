@@ -40,6 +40,11 @@ pub fn start(mpm: Mpm, folder: &Path, needs: &Needs) -> Server {
         ports: vec![(Kind::Http, port)],
         limited: Vec::new(),
         status: StatusPage::Apache(status),
+        workers: WORKERS,
+        threads: match mpm {
+            Mpm::Prefork => PREFORK as u64,
+            _ => (WORKERS * THREADS) as u64,
+        },
         clock,
         _behind: None,
     }

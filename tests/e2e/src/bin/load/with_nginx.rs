@@ -9,7 +9,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::clock::Clock;
 use crate::places::PLACES;
-use crate::server::{Kind, Needs, Running, Server, WORKERS};
+use crate::server::{Kind, Needs, Running, Server};
 
 pub fn start(folder: &Path, needs: &Needs) -> Server {
     let mut site = Site::new(Which::Built);
@@ -18,7 +18,7 @@ pub fn start(folder: &Path, needs: &Needs) -> Server {
     // Who is not root can have no more than was allowed.
     let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let files = allowed.min(needs.files as u64);
-    let mut main = format!("worker_processes {WORKERS}; worker_rlimit_nofile {files};");
+    let mut main = format!("worker_processes {}; worker_rlimit_nofile {files};", needs.workers);
     for (name, value) in clock.iter().flat_map(Clock::environment) {
         site.environment(name, &value);
         main.push_str(&format!(" env {name};"));
@@ -76,6 +76,8 @@ pub fn start(folder: &Path, needs: &Needs) -> Server {
         ports: ports.into(),
         limited: limited.into(),
         status: StatusPage::Nginx(status),
+        workers: needs.workers,
+        threads: 0,
         clock,
         _behind: Some((auth, behind)),
     }

@@ -30,7 +30,7 @@ fn round(scene: &Scene) -> Round {
     let clock = scene.server.clock.as_ref().expect("one that can be set");
     let beginnings = beginnings();
     let begin = Instant::now();
-    let crowd = Crowd::open(&scene.ports(), waiting, |n| &beginnings[n % 3]);
+    let crowd = Crowd::open(&scene.ports(), waiting, &beginnings);
     let Ok(crowd) = crowd else {
         scene.must(false, || format!("not so many can be opened: {crowd:?}"));
         return Round::new(0..=count(waiting), String::new());

@@ -28,7 +28,7 @@ fn needs(scale: &Scale) -> Needs {
 fn round(scene: &Scene) -> Round {
     let beginnings = beginnings();
     let waiting = scene.scale.crowd(scene.scale.waiting / 20).max(CONNECTIONS * 6);
-    let crowd = Crowd::open(&scene.ports(), waiting, |n| &beginnings[n % 3]);
+    let crowd = Crowd::open(&scene.ports(), waiting, &beginnings);
     let Ok(crowd) = crowd else {
         scene.must(false, || format!("not so many can be opened: {crowd:?}"));
         return Round::new(0..=count(waiting), String::new());
@@ -44,7 +44,7 @@ fn round(scene: &Scene) -> Round {
     scene.must(open <= room, || format!("{open} wait, where there is room for {room}"));
     std::thread::sleep(scene.scale.pace);
     let open = crowd.count(State::Open);
-    crowd.reset();
+    drop(crowd);
     // Those who made room have been refused nothing.
     Round::new(
         count(open)..=count(waiting),

@@ -27,7 +27,7 @@ fn needs(scale: &Scale) -> Needs {
 fn round(scene: &Scene) -> Round {
     let beginnings = beginnings();
     let waiting = 2 * FILES;
-    let crowd = Crowd::open(&scene.ports(), waiting, |n| &beginnings[n % 3]);
+    let crowd = Crowd::open(&scene.ports(), waiting, &beginnings);
     let Ok(crowd) = crowd else {
         scene.must(false, || format!("not so many can be opened: {crowd:?}"));
         return Round::new(0..=count(waiting), String::new());

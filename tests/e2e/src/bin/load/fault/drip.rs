@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use realpeer_e2e::PATIENCE;
 
 use super::{ALL_KINDS, Fault, Round, Scale, Scene, count, headers, on_all, usual_needs};
-use crate::crowd::{Crowd, read_out, say};
+use crate::crowd::Crowd;
 use crate::server::{Kind, Needs};
 
 pub const FAULT: Fault = Fault {
@@ -50,20 +50,19 @@ fn round(scene: &Scene) -> Round {
     let [line, _] = headers();
     let rest = line.len() - seconds;
     let begin = Instant::now();
-    let open = |port: &u16, words: &[u8]| Crowd::open(&[*port], half / ports.len(), |_| words);
-    let quick: io::Result<Vec<_>> = ports.iter().map(|port| open(port, &line[..rest])).collect();
-    let slow: io::Result<Vec<_>> = ports.iter().map(|port| open(port, &line[..1])).collect();
-    let (Ok(mut quick), Ok(slow)) = (quick, slow) else {
+    let open = |port: &u16| Crowd::open(&[*port], half / ports.len(), &[line[..rest].to_vec()]);
+    let quick: io::Result<Vec<_>> = ports.iter().map(open).collect();
+    let slow = Crowd::open(&ports, half, &[line[..1].to_vec()]);
+    let (Ok(quick), Ok(slow)) = (quick, slow) else {
         scene.must(false, || "not so many can be opened".into());
         return Round::new(0..=u64::MAX, String::new());
     };
-    let mut slow = Crowd { members: slow.into_iter().flat_map(|crowd| crowd.members).collect() };
 
     // A slow one says less in all its time than a header has.
     for sent in 1..line.len() - 2 {
         let tick = TICK * u32::try_from(sent).expect("a few");
         std::thread::sleep(tick.saturating_sub(begin.elapsed()));
-        for (crowd, (kind, _)) in quick.iter_mut().zip(&scene.server.ports) {
+        for (crowd, (kind, _)) in quick.iter().zip(&scene.server.ports) {
             if sent > seconds {
                 break;
             }
@@ -71,14 +70,9 @@ fn round(scene: &Scene) -> Round {
             if sent == seconds {
                 next.extend(words(*kind).0);
             }
-            for stream in &mut crowd.members {
-                // One that has been closed is found out by reading.
-                drop(say(stream, &next));
-            }
+            crowd.say(&next);
         }
-        for stream in &mut slow.members {
-            drop(say(stream, &line[sent..=sent]));
-        }
+        slow.say(&line[sent..=sent]);
         if sent >= seconds && begin.elapsed() > scene.timeout {
             break;
         }
@@ -87,14 +81,8 @@ fn round(scene: &Scene) -> Round {
     scene.must(stuck == 0, || format!("{stuck} of {half} slow ones were never thrown out"));
     scene.must(answered == 0, || format!("{answered} slow ones were answered"));
 
-    let mut served = 0;
-    for (crowd, (kind, _)) in quick.into_iter().zip(&scene.server.ports) {
-        for stream in crowd.members {
-            stream.set_nonblocking(false).expect("an option");
-            let answer = read_out(stream).unwrap_or_default();
-            served += usize::from(String::from_utf8_lossy(&answer).contains(words(*kind).1));
-        }
-    }
+    let answered = quick.into_iter().zip(&scene.server.ports);
+    let served: usize = answered.map(|(crowd, (kind, _))| crowd.answered(words(*kind).1)).sum();
     scene.must(served == half, || format!("only {served} of {half} were served"));
     Round::new(
         count(half)..=count(half),

@@ -29,7 +29,7 @@ fn needs(scale: &Scale) -> Needs {
 fn round(scene: &Scene) -> Round {
     let waiting = scene.scale.crowd(scene.scale.waiting / 10);
     let beginnings = beginnings();
-    let crowd = Crowd::open(&scene.ports(), waiting, |n| &beginnings[n % 3]);
+    let crowd = Crowd::open(&scene.ports(), waiting, &beginnings);
     let Ok(crowd) = crowd else {
         scene.must(false, || "not so many can be opened".into());
         return Round::new(0..=count(waiting), String::new());
@@ -70,7 +70,7 @@ fn round(scene: &Scene) -> Round {
     scene.must(begin.elapsed() > PATIENCE || others >= open, || {
         format!("{open} wait, and the workers hold {others} descriptors")
     });
-    crowd.reset();
+    drop(crowd);
     Round {
         // That one has written nothing.
         refused: count(open)..=count(open),

@@ -1,8 +1,6 @@
 //! All workers stand still until the queues of accept() are full, and then go on.
 
 use std::fs;
-use std::io;
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use realpeer_e2e::{PATIENCE, wait_until};
@@ -33,9 +31,9 @@ fn round(scene: &Scene) -> Round {
     let least = ports.len() * 2 * usize::try_from(BACKLOG).expect("a few");
     let waiting = scene.scale.crowd(scene.scale.waiting / 20).max(least);
     let stopped = Stopped::new(&scene.server.workers());
-    let crowd: io::Result<Vec<TcpStream>> =
-        (0..waiting).map(|n| begin_to_connect(source(n), ports[n % ports.len()])).collect();
-    let Ok(members) = crowd else {
+    let to = ports.clone();
+    let crowd = Crowd::new(waiting, move |n| begin_to_connect(source(n), to[n % to.len()]));
+    let Ok(crowd) = crowd else {
         scene.must(false, || format!("not so many can be opened: {crowd:?}"));
         return Round::new(0..=count(waiting), String::new());
     };
@@ -49,12 +47,12 @@ fn round(scene: &Scene) -> Round {
     scene.must(full == ports.len(), || format!("{full} of {} queues are full", ports.len()));
     // That it lasts.
     std::thread::sleep(scene.scale.pace);
-    let outside = members.iter().filter(|stream| stream.peer_addr().is_err()).count();
+    let outside = waiting - crowd.connected();
     drop(stopped);
     wait_until("the queues to be taken in", || {
         ports.iter().all(|port| queued(*port) == 0).then_some(())
     });
-    Crowd { members }.reset();
+    drop(crowd);
     // Of the others, some never came so far.
     Round::new(
         count(waiting - outside).min(1)..=count(waiting),
