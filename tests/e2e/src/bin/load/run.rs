@@ -58,7 +58,7 @@ pub fn run(fault: &Fault, scale: &Scale, folder: &Path) -> Outcome {
     visitors.begin(Phase::Before);
     std::thread::sleep(QUIET);
     visitors.pause();
-    let (left, idle) = server.at_rest(0);
+    let (left, idle) = server.at_rest(0, None);
     if left != 1 {
         wrong.push(format!("{left} connections before anything has gone wrong"));
     }
@@ -87,7 +87,7 @@ pub fn run(fault: &Fault, scale: &Scale, folder: &Path) -> Outcome {
             sum.lost[0] += round.lost.start();
             sum.lost[1] += round.lost.end();
         }
-        let (left, now) = server.at_rest(sum.lost[1]);
+        let (left, now) = server.at_rest(sum.lost[1], Some(&idle));
         if left <= sum.lost[0] || left > sum.lost[1] + 1 {
             wrong.push(format!("{left} connections are counted afterwards"));
         }
@@ -104,7 +104,7 @@ pub fn run(fault: &Fault, scale: &Scale, folder: &Path) -> Outcome {
     std::thread::sleep(QUIET);
     visitors.pause();
     wrong.extend(Places::take(&server).err());
-    let (_, end) = server.at_rest(sum.lost[1]);
+    let (_, end) = server.at_rest(sum.lost[1], Some(&idle));
     if end.descriptors != idle.descriptors {
         wrong.push(format!(
             "descriptors: {:?} before, {:?} after",

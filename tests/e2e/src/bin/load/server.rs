@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use realpeer_e2e::{
     Apache, AuthHttp, Holdings, Logs, Mpm, Nginx, PATIENCE, StatusPage, Upstream, Watch,
-    open_sockets,
 };
 
 use rustix::process::{Resource, getrlimit};
@@ -164,28 +163,22 @@ impl Server {
         matches!(self.running, Running::Nginx(_))
     }
 
-    pub fn is_ours(&self, port: u16) -> bool {
-        let mut ports = self.ports.iter().chain(&self.limited);
-        port == self.status.port() || ports.any(|(_, own)| *own == port)
-    }
-
     /// Waits until nobody is left but who asks, and `lost` others that the server
-    /// counts for good, and says how many are left, and what the workers hold.
-    pub fn at_rest(&self, lost: u64) -> (u64, Holdings) {
+    /// counts for good, and the workers hold what they held when they were `idle`. Says
+    /// how many are left, and what they hold.
+    pub fn at_rest(&self, lost: u64, idle: Option<&Holdings>) -> (u64, Holdings) {
         let start = Instant::now();
-        let mut held = Holdings::of(&self.workers());
+        let mut before = Holdings::of(&self.workers());
         loop {
             let status = self.status;
-            let counted = catch_unwind(move || status.active()).unwrap_or(u64::MAX);
-            let open = open_sockets(|port| self.is_ours(port));
-            let left = counted.saturating_add(open);
-            let now = Holdings::of(&self.workers());
-            // A file may be open a moment longer than its connection.
-            let calm = left <= lost + 1 && now.descriptors == held.descriptors;
+            let left = catch_unwind(move || status.active()).unwrap_or(u64::MAX);
+            let held = Holdings::of(&self.workers());
+            let wanted = idle.unwrap_or(&before);
+            let calm = left <= lost + 1 && held.descriptors == wanted.descriptors;
             if calm || start.elapsed() > PATIENCE {
-                return (left, now);
+                return (left, held);
             }
-            held = now;
+            before = held;
             // Only how often it is asked.
             std::thread::sleep(Duration::from_millis(20));
         }

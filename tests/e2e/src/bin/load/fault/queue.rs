@@ -1,6 +1,7 @@
 //! All workers stand still until the queues of accept() are full, and then go on.
 
-use std::fs;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
 use realpeer_e2e::{PATIENCE, wait_until};
@@ -62,9 +63,10 @@ fn round(scene: &Scene) -> Round {
 
 /// Connections that the kernel has made and nobody has accepted.
 fn queued(port: u16) -> u32 {
-    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    // N: ADDRESS:PORT REMOTE STATE SENDING:WAITING
-    let listener = table.lines().find_map(|line| {
+    let table = File::open("/proc/net/tcp").expect("Linux");
+    // N: ADDRESS:PORT REMOTE STATE SENDING:WAITING, and listeners come first.
+    let mut lines = BufReader::new(table).lines().map_while(Result::ok);
+    let listener = lines.find_map(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();
         let [_, local, _, "0A", queues, ..] = fields[..] else { return None };
         local.ends_with(&format!(":{port:04X}")).then(|| queues.to_owned())
