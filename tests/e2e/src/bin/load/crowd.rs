@@ -202,7 +202,7 @@ impl Crowd {
         let ended = self.ask(move |_, members| {
             let start = Instant::now();
             let mut answered = 0;
-            while !members.is_empty() && start.elapsed() < longest {
+            loop {
                 members.retain(|stream| match state(stream) {
                     State::Open => true,
                     State::Ended => false,
@@ -211,10 +211,12 @@ impl Crowd {
                         false
                     }
                 });
+                if members.is_empty() || start.elapsed() >= longest {
+                    return (members.len(), answered);
+                }
                 // Only how often it is looked.
                 std::thread::sleep(Duration::from_millis(20));
             }
-            (members.len(), answered)
         });
         ended.into_iter().fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
     }

@@ -128,13 +128,15 @@ pub struct Round {
     /// Connections which a killed nginx worker had, and nginx counts for good.
     pub lost: RangeInclusive<u64>,
     pub killed: usize,
+    /// Connections that were there together.
+    pub at_once: usize,
     pub said: String,
 }
 
 impl Round {
     /// So many were refused, and nobody was killed.
     pub fn new(refused: RangeInclusive<u64>, said: String) -> Self {
-        Self { refused, lost: 0..=0, killed: 0, said }
+        Self { refused, lost: 0..=0, killed: 0, at_once: 0, said }
     }
 }
 

@@ -76,6 +76,7 @@ fn round(scene: &Scene) -> Round {
         refused: count(open)..=count(open),
         lost: count(ended)..=count(held),
         killed: 1,
+        at_once: waiting,
         said: format!("{ended} of {waiting} ended with their worker, {open} waited on"),
     }
 }

@@ -69,12 +69,10 @@ fn round(scene: &Scene) -> Round {
     let (stuck, answered) = crowd.wait(scene.timeout + PATIENCE);
     scene.must(stuck == 0, || format!("{stuck} of {rest} were never thrown out"));
     scene.must(answered == 0, || format!("{answered} without a header were answered"));
-    Round::new(
-        count(waiting)..=count(waiting),
-        format!(
-            "{waiting} at once with {} workers, opened in {} ms, {each} bytes of memory each",
-            scene.server.workers().len(),
-            opened.as_millis()
-        ),
-    )
+    let said = format!(
+        "{waiting} at once with {} workers, opened in {} ms, {each} bytes of memory each",
+        scene.server.workers().len(),
+        opened.as_millis()
+    );
+    Round { at_once: waiting, ..Round::new(count(waiting)..=count(waiting), said) }
 }
