@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use realpeer_e2e::{Holdings, Mpm, V2, v1};
+use realpeer_e2e::{Holdings, V2, v1};
 
 use crate::server::{Kind, Needs, Server, Software, WORKERS};
 use crate::visitors::Visitors;
@@ -74,10 +74,6 @@ fn on_all(_: Software) -> bool {
 
 fn on_nginx(software: Software) -> bool {
     software == Software::Nginx
-}
-
-fn on_event_and_nginx(software: Software) -> bool {
-    matches!(software, Software::Nginx | Software::Apache(Mpm::Event))
 }
 
 /// What is there when it begins.

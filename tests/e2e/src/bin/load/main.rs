@@ -90,7 +90,7 @@ fn main() -> ExitCode {
     let budget = Duration::from_secs(options.seconds) / u32::try_from(faults.len()).expect("a few");
     let scale = Scale {
         software,
-        waiting,
+        waiting: options.waiting,
         pace: if budget > Duration::from_secs(10) {
             Duration::from_secs(4)
         } else {

@@ -71,6 +71,8 @@ struct State {
     /// None: nobody is to begin.
     phase: Option<Phase>,
     under_way: usize,
+    /// How often each has come, served or not.
+    visits: Vec<u64>,
     ended: bool,
     tallies: [Tally; 3],
     /// When workers were killed: before and after.
@@ -113,16 +115,16 @@ impl Visitors {
         let state = State {
             phase: None,
             under_way: 0,
+            visits: vec![0; ports.len()],
             ended: false,
             tallies: Phase::ALL.map(|_| Tally::new()),
             kills: Vec::new(),
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let balancer = balancer.start();
-        let threads = (1..).zip(ports).map(|(number, (kind, port))| {
+        let threads = ports.into_iter().enumerate().map(|(index, (kind, port))| {
             let shared = Arc::clone(&shared);
-            let source = Ipv4Addr::new(127, 0, 7, number);
-            std::thread::spawn(move || come_again(&shared, kind, source, port))
+            std::thread::spawn(move || come_again(&shared, index, kind, port))
         });
         Self { threads: threads.collect(), shared, _balancer: balancer }
     }
@@ -138,6 +140,16 @@ impl Visitors {
         let mut state = self.shared.lock();
         state.phase = None;
         while state.under_way > 0 {
+            state = self.shared.changed.wait(state).expect("no panic");
+        }
+    }
+
+    /// Returns when each has come and gone once more.
+    pub fn let_pass(&self) {
+        let mut state = self.shared.lock();
+        // The first may have begun before.
+        let wanted: Vec<_> = state.visits.iter().map(|visits| visits + 2).collect();
+        while state.visits.iter().zip(&wanted).any(|(visits, wanted)| visits < wanted) {
             state = self.shared.changed.wait(state).expect("no panic");
         }
     }
@@ -167,7 +179,9 @@ impl Drop for Visitors {
     }
 }
 
-fn come_again(shared: &Shared, kind: Kind, source: Ipv4Addr, port: u16) {
+fn come_again(shared: &Shared, index: usize, kind: Kind, port: u16) {
+    let number = u8::try_from(index + 1).expect("a few");
+    let source = Ipv4Addr::new(127, 0, 7, number);
     loop {
         let mut state = shared.lock();
         let phase = loop {
@@ -196,6 +210,7 @@ fn come_again(shared: &Shared, kind: Kind, source: Ipv4Addr, port: u16) {
             Err(error) => tally.failed.push((begin, end, format!("{}: {error}", kind.name()))),
         }
         state.under_way -= 1;
+        state.visits[index] += 1;
         drop(state);
         shared.changed.notify_all();
         std::thread::sleep(PAUSE);

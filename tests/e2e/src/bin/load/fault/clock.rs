@@ -3,17 +3,15 @@
 
 use std::time::{Duration, Instant};
 
-use realpeer_e2e::PATIENCE;
+use realpeer_e2e::{Mpm, PATIENCE};
 
-use super::{
-    ALL_KINDS, Fault, Round, Scale, Scene, beginnings, count, on_event_and_nginx, usual_needs,
-};
+use super::{ALL_KINDS, Fault, Round, Scale, Scene, beginnings, count, on_all, usual_needs};
 use crate::crowd::{Crowd, State};
-use crate::server::Needs;
+use crate::server::{Needs, Software};
 
 pub const FAULT: Fault = Fault {
     name: "clock jumps",
-    on: on_event_and_nginx,
+    on: on_all,
     needs,
     round,
     visited: ALL_KINDS,
@@ -50,13 +48,14 @@ fn round(scene: &Scene) -> Round {
     clock.set("+0");
     // httpd's event goes by the time of day with connections that it waits for, and
     // ends those that seem old, whoever has given them to it.
-    let good = early == 0 || !scene.server.is_nginx();
+    let by_time_of_day = scene.scale.software == Software::Apache(Mpm::Event);
+    let good = early == 0 || by_time_of_day;
     scene.must(good, || format!("{early} of {waiting} ended before their time"));
     let (stuck, answered) = crowd.wait(scene.timeout + PATIENCE);
     scene.must(stuck == 0, || format!("{stuck} of {waiting} were never thrown out"));
     scene.must(answered == 0, || format!("{answered} without a header were answered"));
     Round::new(
-        if scene.server.is_nginx() { count(waiting) } else { 0 }..=count(waiting),
+        if by_time_of_day { 0 } else { count(waiting) }..=count(waiting),
         format!("{waiting} waited during {jumps} jumps of the clock, {early} ended by them"),
     )
 }
