@@ -27,7 +27,7 @@ const UNEVEN: u64 = 128;
 #[derive(Debug)]
 pub struct Outcome {
     pub tallies: [Tally; 3],
-    pub kills: Vec<(Instant, Instant)>,
+    pub cuts: Vec<(Instant, Instant)>,
     pub rounds: usize,
     /// Of the last round.
     pub said: String,
@@ -120,7 +120,7 @@ pub fn run(fault: &Fault, scale: &Scale, folder: &Path) -> Outcome {
     compare_workers(&workers, &server.workers(), sum.killed, &mut wrong);
     wrong.extend(missing_threads(&server));
     compare_memory(scale.software, &sum, &mut wrong);
-    let (tallies, kills) = visitors.tallies();
+    let (tallies, cuts) = visitors.tallies();
     drop(visitors);
     let (ended_well, how) = server.end();
     if !ended_well {
@@ -128,7 +128,7 @@ pub fn run(fault: &Fault, scale: &Scale, folder: &Path) -> Outcome {
     }
     let lines = look_at_log(&server.logs().error_log(), fault, &sum, &mut wrong);
     for (phase, tally) in Phase::ALL.into_iter().zip(&tallies) {
-        let errors = tally.errors(&kills);
+        let errors = tally.errors(&cuts);
         if let Some(first) = errors.first() {
             wrong.push(format!("{} visitors not served {}: {first}", errors.len(), phase.name()));
         }
@@ -137,7 +137,7 @@ pub fn run(fault: &Fault, scale: &Scale, folder: &Path) -> Outcome {
         }
     }
     let held = describe(&server, &idle, &end, &sum, lines);
-    Outcome { tallies, kills, rounds: sum.resident.len(), said, held, wrong }
+    Outcome { tallies, cuts, rounds: sum.resident.len(), said, held, wrong }
 }
 
 /// Whether Apache has all its threads or processes to serve with, but for the one that

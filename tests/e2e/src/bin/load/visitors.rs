@@ -50,20 +50,20 @@ impl Tally {
         Self { latency: Histogram::new(3).expect("a precision"), failed: Vec::new() }
     }
 
-    /// What went wrong, but for those who were with a worker that was killed.
-    pub fn errors(&self, kills: &[(Instant, Instant)]) -> Vec<&str> {
-        let wrong = self.failed.iter().filter(|failed| !is_cut(failed, kills));
+    /// What went wrong, but for those who were cut off.
+    pub fn errors(&self, cuts: &[(Instant, Instant)]) -> Vec<&str> {
+        let wrong = self.failed.iter().filter(|failed| !is_cut(failed, cuts));
         wrong.map(|(_, _, what)| what.as_str()).collect()
     }
 
-    /// How many were with a worker that was killed.
-    pub fn cut(&self, kills: &[(Instant, Instant)]) -> usize {
-        self.failed.iter().filter(|failed| is_cut(failed, kills)).count()
+    /// How many were cut off.
+    pub fn cut(&self, cuts: &[(Instant, Instant)]) -> usize {
+        self.failed.iter().filter(|failed| is_cut(failed, cuts)).count()
     }
 }
 
-fn is_cut((begin, end, _): &(Instant, Instant, String), kills: &[(Instant, Instant)]) -> bool {
-    kills.iter().any(|(before, after)| begin <= after && before <= end)
+fn is_cut((begin, end, _): &(Instant, Instant, String), cuts: &[(Instant, Instant)]) -> bool {
+    cuts.iter().any(|(before, after)| begin <= after && before <= end)
 }
 
 #[derive(Debug)]
@@ -75,8 +75,8 @@ struct State {
     visits: Vec<u64>,
     ended: bool,
     tallies: [Tally; 3],
-    /// When workers were killed: before and after.
-    kills: Vec<(Instant, Instant)>,
+    /// When some were cut off: from when to when.
+    cuts: Vec<(Instant, Instant)>,
 }
 
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl Visitors {
             visits: vec![0; ports.len()],
             ended: false,
             tallies: Phase::ALL.map(|_| Tally::new()),
-            kills: Vec::new(),
+            cuts: Vec::new(),
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let balancer = balancer.start();
@@ -154,18 +154,19 @@ impl Visitors {
         }
     }
 
-    /// Has a worker killed: who is with it will not be served.
-    pub fn kill(&self, kill: impl FnOnce()) {
+    /// Does something after which those who are under way may not be served: no
+    /// fault of ours, and counted apart.
+    pub fn cut(&self, cut: impl FnOnce()) {
         let before = Instant::now();
-        kill();
-        self.shared.lock().kills.push((before, Instant::now()));
+        cut();
+        self.shared.lock().cuts.push((before, Instant::now()));
     }
 
-    /// What they saw, and when workers were killed.
+    /// What they saw, and when some were cut off.
     pub fn tallies(&self) -> ([Tally; 3], Vec<(Instant, Instant)>) {
         let mut state = self.shared.lock();
         let new = Phase::ALL.map(|_| Tally::new());
-        (std::mem::replace(&mut state.tallies, new), state.kills.clone())
+        (std::mem::replace(&mut state.tallies, new), state.cuts.clone())
     }
 }
 

@@ -45,7 +45,7 @@ fn round(scene: &Scene) -> Round {
     let victim = *most.expect("workers");
     let pid = i32::try_from(victim).ok().and_then(Pid::from_raw).expect("a process id");
     let mut held = 0;
-    scene.visitors.kill(|| {
+    scene.visitors.cut(|| {
         // It is to do nothing more, so that what it has can be counted.
         let _ = kill_process(pid, Signal::STOP);
         wait_until("the worker to stop", || is_stopped(victim).then_some(()));
