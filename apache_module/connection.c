@@ -172,8 +172,15 @@ apr_status_t mod_realpeer_finish(conn_rec *c, mod_realpeer_conn_t *rc,
         mod_realpeer_make_env(c, rc, data + header->tlv_offset,
                               header->tlv_length);
 
-        if (rc->decision.client.family != REALPEER_FAMILY_UNSPEC) {
-            mod_realpeer_set_client(c, &rc->decision.client);
+        if (rc->decision.client.family == REALPEER_FAMILY_UNSPEC) {
+            return APR_SUCCESS;
+        }
+
+        /* Nobody gets the balancer's address for want of another. */
+
+        if (mod_realpeer_set_client(c, &rc->decision.client) != APR_SUCCESS) {
+            c->aborted = 1;
+            return APR_ECONNABORTED;
         }
 
         return APR_SUCCESS;

@@ -176,7 +176,8 @@ void mod_realpeer_unwatch(conn_rec *c, mod_realpeer_watch_t *watch);
 
 /* client.c */
 
-void mod_realpeer_set_client(conn_rec *c, const realpeer_address *client);
+apr_status_t mod_realpeer_set_client(conn_rec *c,
+                                     const realpeer_address *client);
 const char *mod_realpeer_address_text(apr_pool_t *p,
                                       const realpeer_address *address);
 const char *mod_realpeer_sockaddr_text(apr_pool_t *p, apr_sockaddr_t *sa,

@@ -184,8 +184,11 @@ static int mod_realpeer_read(conn_rec *c, mod_realpeer_conn_t *rc)
 
         if (rc->decision.action != REALPEER_ACTION_REFUSE
             && mod_realpeer_take_seen(rc) != APR_SUCCESS) {
-            return mod_realpeer_decide(rc, wait->data, wait->len,
-                                       REALPEER_EVENT_CLOSED);
+
+            /* However good the header is, its rest would be the request. */
+
+            rc->decision.action = REALPEER_ACTION_REFUSE;
+            rc->decision.result = REALPEER_RESULT_TRUNCATED;
         }
 
     } while (rc->decision.action == REALPEER_ACTION_MORE);
@@ -211,7 +214,8 @@ static apr_status_t mod_realpeer_see(mod_realpeer_conn_t *rc, apr_size_t upto,
         rv = apr_brigade_flatten(wait->bb,
                                  (char *) wait->data + wait->taken, &seen);
     }
-    else {
+
+    if (rv != APR_SUCCESS) {
         seen = 0;
     }
 

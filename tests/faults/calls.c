@@ -38,15 +38,22 @@
 #define NO_MEMORY       12      /* as APR has it, too */
 
 
-/* --- the functions: what is returned where it fails, and errno -------------- */
+/*
+ * --- the functions: what is returned where it fails, and errno --------------
+ *
+ * Some have a second name, for compilers that know how much room there is.
+ */
 
 #define FUNCTION(type, name, parameters, arguments, failed, error)             \
+    FUNCTION_AS(#name, type, name, parameters, arguments, failed, error)
+
+#define FUNCTION_AS(text, type, name, parameters, arguments, failed, error)    \
     static type (*real_##name) parameters;                                    \
                                                                               \
     static type                                                               \
     our_##name parameters                                                     \
     {                                                                         \
-        if (plan_fails(#name)) {                                              \
+        if (plan_fails(text)) {                                               \
             errno = (error) ? (error) : errno;                                \
             return failed;                                                    \
         }                                                                     \
@@ -96,14 +103,17 @@ FUNCTION(int, pthread_condattr_setclock,
          (pthread_condattr_t *attr, clockid_t clock), (attr, clock), EINVAL, 0)
 FUNCTION(int, poll, (struct pollfd *fds, nfds_t n, int timeout),
          (fds, n, timeout), -1, ENOMEM)
+FUNCTION_AS("poll", int, __poll_chk,
+            (struct pollfd *fds, nfds_t n, int timeout, size_t room),
+            (fds, n, timeout, room), -1, ENOMEM)
 
 /* both */
 
 FUNCTION(ssize_t, recv, (int fd, void *data, size_t size, int flags),
          (fd, data, size, flags), -1, ENOMEM)
-FUNCTION(ssize_t, __recv_chk,
-         (int fd, void *data, size_t size, size_t room, int flags),
-         (fd, data, size, room, flags), -1, ENOMEM)
+FUNCTION_AS("recv", ssize_t, __recv_chk,
+            (int fd, void *data, size_t size, size_t room, int flags),
+            (fd, data, size, room, flags), -1, ENOMEM)
 
 
 /* Only to duplicate a descriptor; everything else is no business of ours. */
@@ -152,6 +162,7 @@ static const struct {
     OURS(pthread_condattr_init),
     OURS(pthread_condattr_setclock),
     OURS(poll),
+    OURS(__poll_chk),
     OURS(recv),
     OURS(__recv_chk),
     OURS(fcntl),

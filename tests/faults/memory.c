@@ -8,6 +8,7 @@
 #endif
 
 #include <errno.h>
+#include <sys/syscall.h>
 
 #include "plan.h"
 
@@ -73,4 +74,24 @@ posix_memalign(void **data, size_t alignment, size_t size)
     *data = __libc_memalign(alignment, size);
 
     return *data == NULL ? ENOMEM : 0;
+}
+
+
+/* Debian's APR takes the blocks of its pools from the kernel itself. */
+void *
+mmap(void *address, size_t size, int access, int flags, int fd, off_t from)
+{
+    if ((flags & MAP_ANONYMOUS) && fails("mmap", size)) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+
+    return (void *) syscall(SYS_mmap, address, size, access, flags, fd, from);
+}
+
+
+void *
+mmap64(void *address, size_t size, int access, int flags, int fd, off_t from)
+{
+    return mmap(address, size, access, flags, fd, from);
 }

@@ -26,6 +26,7 @@ typedef struct {
     uint32_t  and_on;       /* and those that come after it */
     uint32_t  least;        /* only memory of so many bytes and more counts */
     uint32_t  calls;        /* so far */
+    char      only[PLAN_NAME];  /* calls of this function; or of all */
     char      name[PLAN_CALLS][PLAN_NAME];
 } plan_t;
 
@@ -44,7 +45,9 @@ plan_fails(const char *name)
     }
 
     fails = __atomic_load_n(&plan->fails, __ATOMIC_ACQUIRE);
-    if (fails == 0) {
+    if (fails == 0
+        || (plan->only[0] != '\0' && strcmp(plan->only, name) != 0))
+    {
         return 0;
     }
 

@@ -6,11 +6,13 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::which::root;
 
-/// As in `tests/faults/plan.h`.
+/// As in `tests/faults/plan.h`: numbers, a name, and the names of calls.
 const NUMBERS: usize = 4;
+const NAMES: usize = NUMBERS * 4 + NAME;
 const CALLS: usize = 1024;
 const NAME: usize = 32;
 
@@ -59,23 +61,35 @@ impl Faults {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
         let file = dir.join("faults");
-        fs::write(&file, vec![0; NUMBERS * 4 + CALLS * NAME]).expect("own folder");
+        fs::write(&file, vec![0; NAMES + CALLS * NAME]).expect("own folder");
         let plan = OpenOptions::new().read(true).write(true).open(&file).expect("own folder");
         (Self { plan }, Preload { library, plan: file })
     }
 
     /// Begins to count, and has it fail.
     pub fn plan(&self, fails: Fails) {
-        self.plan_memory(fails, 0);
+        self.plan_these("", 0, fails);
+    }
+
+    /// The same for one function; others are not counted.
+    pub fn plan_only(&self, function: &str, fails: Fails) {
+        self.plan_these(function, 0, fails);
     }
 
     /// The same for memory, of so many bytes at least.
-    pub fn plan_memory(&self, fails: Fails, least: u32) {
+    pub fn plan_memory(&self, least: u32, fails: Fails) {
+        self.plan_these("", least, fails);
+    }
+
+    fn plan_these(&self, function: &str, least: u32, fails: Fails) {
         let (number, and_on) = match fails {
             Fails::Never => (usize::MAX, 0),
             Fails::Once(number) => (number, 0),
             Fails::From(number) => (number, 1),
         };
+        let mut only = [0; NAME];
+        only[..function.len()].copy_from_slice(function.as_bytes());
+        self.plan.write_all_at(&only, (NUMBERS * 4) as u64).expect("own file");
         self.write(1, &[and_on, least, 0]);
         // This one last: it is the first that the server looks at.
         self.write(0, &[u32::try_from(number).unwrap_or(u32::MAX)]);
@@ -86,18 +100,29 @@ impl Faults {
         self.read(3) as usize
     }
 
+    /// Does something, and returns when there has been a call after it, or after a
+    /// moment: a connection that is closed already makes none.
+    pub fn watch_a_moment(&self, act: impl FnOnce()) {
+        let before = self.calls();
+        act();
+        let start = Instant::now();
+        while self.calls() == before && start.elapsed() < Duration::from_millis(5) {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+    }
+
     /// Nothing fails any more. Returns which calls there were since the plan was
     /// made.
     pub fn end(&self) -> Vec<String> {
         self.write(0, &[0]);
         let mut names = vec![0; self.calls().min(CALLS) * NAME];
-        self.plan.read_exact_at(&mut names, (NUMBERS * 4) as u64).expect("own file");
+        self.plan.read_exact_at(&mut names, NAMES as u64).expect("own file");
         let name = |bytes: &[u8]| {
             let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(NAME);
             String::from_utf8_lossy(&bytes[..end]).into_owned()
         };
         let called = names.chunks(NAME).map(name).collect();
-        self.plan.write_all_at(&vec![0; names.len()], (NUMBERS * 4) as u64).expect("own file");
+        self.plan.write_all_at(&vec![0; names.len()], NAMES as u64).expect("own file");
         called
     }
 

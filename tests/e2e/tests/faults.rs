@@ -2,6 +2,8 @@
 //! connection, one after the other: that connection is closed, and nothing else
 //! happens.
 
+mod faults_parts;
+
 use std::cell::RefCell;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -9,14 +11,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixStream;
 
 use realpeer_e2e::{
-    AuthHttp, Authority, Client, Fails, Faults, Faulty, Kind, Nginx, PATIENCE, Site, Subsystem,
-    TlsClient, V2, Vars, Which, location, on_each_nginx, stream_return, v1, wait_until,
+    AuthHttp, Authority, Client, Fails, Faults, Faulty, Nginx, PATIENCE, Site, Subsystem,
+    TlsClient, Vars, Watch, Which, location, on_each_nginx, stream_return, wait_until,
 };
 
-const VISITOR: &str = "192.0.2.7:4321";
-const LISTENER: &str = "198.51.100.1:443";
-const VISITOR6: &str = "[2001:db8::7]:4321";
-const LISTENER6: &str = "[2001:db8::1]:443";
+use faults_parts::{Way, ways};
 
 /// What a page shows: all that the module makes of a connection.
 const VARIABLES: [&str; 13] = [
@@ -34,208 +33,6 @@ const VARIABLES: [&str; 13] = [
     "realpeer_tlv_authority",
     "realpeer_tlv_hex_0xE5",
 ];
-
-/// One way through the module.
-struct Way {
-    name: &'static str,
-    kind: Kind,
-    /// The address of the peer; "unix:" for a socket in a file.
-    peer: &'static str,
-    /// Addresses to listen on.
-    listen: &'static str,
-    policy: &'static str,
-    /// What is sent, each when the one before has been read.
-    pieces: Vec<Vec<u8>>,
-    /// The address that is served, and the result; None: the connection is refused.
-    client: Option<(&'static str, &'static str)>,
-    /// How often memory is taken: for what has been read, for TLVs, for the
-    /// client, and for the variables of a page.
-    buffers: usize,
-    tlvs: usize,
-    clients: usize,
-    variables: usize,
-    /// What else is called that may fail.
-    also: &'static [&'static str],
-}
-
-impl Default for Way {
-    /// A line from 127.0.0.1 to a server of http that wants one.
-    fn default() -> Self {
-        Self {
-            name: "a line",
-            kind: Kind::Http,
-            peer: "127.0.0.1",
-            listen: "127.0.0.1:{port}",
-            policy: "realpeer require all;",
-            pieces: vec![v1(VISITOR, LISTENER)],
-            client: Some(("192.0.2.7", "proxy")),
-            buffers: 1,
-            tlvs: 0,
-            clients: 1,
-            variables: 6,
-            also: &["ngx_handle_read_event"],
-        }
-    }
-}
-
-impl Way {
-    /// The memory that is taken before the connection goes on.
-    fn connection(&self) -> Vec<&'static str> {
-        let mut calls = vec!["ngx_pool_cleanup_add"];
-        calls.extend(std::iter::repeat_n("ngx_palloc", self.buffers));
-        calls.extend(std::iter::repeat_n("ngx_pnalloc", self.tlvs));
-        let client = ["ngx_palloc", "ngx_pnalloc", "ngx_pcalloc", "ngx_pnalloc"];
-        calls.extend(std::iter::repeat_n(client, self.clients).flatten());
-        calls
-    }
-
-    /// All memory that is taken.
-    fn memory(&self) -> Vec<&'static str> {
-        let mut calls = self.connection();
-        calls.extend(std::iter::repeat_n("ngx_pnalloc", self.variables));
-        calls
-    }
-}
-
-/// With TLVs, one of so many bytes.
-fn binary(length: usize) -> Vec<u8> {
-    V2::proxy(VISITOR, LISTENER).tlv(0x02, *b"shop.example").tlv(0xE5, vec![7; length]).build()
-}
-
-const LONG: &str = "realpeer require all; realpeer_max_header 65551;";
-const READS: &[&str] = &["ngx_handle_read_event", "recv"];
-
-fn ways() -> Vec<Way> {
-    let usual = Way::default;
-    let header = || vec![binary(20)];
-    let in_pieces = |length: usize| binary(length).chunks(length / 2 + 50).map(Vec::from).collect();
-    let own = Some(("127.0.0.1", "absent"));
-    vec![
-        usual(),
-        Way { name: "TLVs", pieces: header(), tlvs: 1, variables: 8, ..usual() },
-        Way { name: "in pieces", pieces: in_pieces(300), tlvs: 1, variables: 8, ..usual() },
-        Way {
-            name: "60,000 bytes",
-            policy: LONG,
-            pieces: vec![binary(59_900)],
-            buffers: 7,
-            tlvs: 1,
-            variables: 8,
-            ..usual()
-        },
-        Way {
-            name: "IPv6",
-            peer: "::1",
-            listen: "[::1]:{port}",
-            pieces: vec![v1(VISITOR6, LISTENER6)],
-            client: Some(("2001:db8::7", "proxy")),
-            ..usual()
-        },
-        Way {
-            name: "one of two addresses",
-            listen: "127.0.0.1:{port} *:{port}",
-            also: &["ngx_connection_local_sockaddr", "ngx_handle_read_event"],
-            ..usual()
-        },
-        Way { name: "unix", peer: "unix:", listen: "unix:{dir}/socket", variables: 5, ..usual() },
-        Way {
-            name: "LOCAL",
-            pieces: vec![V2::local().build()],
-            client: Some(("127.0.0.1", "local")),
-            clients: 0,
-            variables: 2,
-            ..usual()
-        },
-        Way { name: "optional, with a header", policy: "realpeer optional all;", ..usual() },
-        Way {
-            name: "optional, without",
-            policy: "realpeer optional all;",
-            pieces: vec![],
-            client: own,
-            clients: 0,
-            variables: 1,
-            ..usual()
-        },
-        Way {
-            name: "strip",
-            policy: "realpeer strip all;",
-            client: Some(("127.0.0.1", "stripped")),
-            clients: 0,
-            variables: 2,
-            ..usual()
-        },
-        Way {
-            name: "direct",
-            policy: "realpeer direct all;",
-            pieces: vec![],
-            client: Some(("127.0.0.1", "direct")),
-            buffers: 0,
-            clients: 0,
-            variables: 1,
-            also: &[],
-            ..usual()
-        },
-        Way {
-            name: "refused",
-            policy: "realpeer refuse all;",
-            client: None,
-            buffers: 0,
-            clients: 0,
-            variables: 0,
-            also: &[],
-            ..usual()
-        },
-        Way {
-            name: "no header",
-            pieces: vec![b"nonsense".to_vec()],
-            client: None,
-            clients: 0,
-            variables: 0,
-            ..usual()
-        },
-        Way {
-            name: "too late",
-            policy: "realpeer require all; realpeer_timeout 20ms;",
-            pieces: vec![b"P".to_vec()],
-            client: None,
-            clients: 0,
-            variables: 0,
-            ..usual()
-        },
-        Way { name: "TLS", kind: Kind::Https, also: READS, ..usual() },
-        Way {
-            name: "TLS, 60,000 bytes in pieces",
-            kind: Kind::Https,
-            policy: LONG,
-            pieces: in_pieces(59_900),
-            buffers: 7,
-            tlvs: 1,
-            variables: 8,
-            also: READS,
-            ..usual()
-        },
-        Way {
-            name: "stream",
-            kind: Kind::Stream,
-            pieces: header(),
-            tlvs: 1,
-            variables: 8,
-            also: READS,
-            ..usual()
-        },
-        Way {
-            name: "stream with TLS",
-            kind: Kind::StreamTls,
-            pieces: in_pieces(300),
-            tlvs: 1,
-            variables: 8,
-            also: READS,
-            ..usual()
-        },
-        Way { name: "mail", kind: Kind::Mail, variables: 0, also: READS, ..usual() },
-        Way { name: "mail with TLS", kind: Kind::MailTls, variables: 0, also: READS, ..usual() },
-    ]
-}
 
 /// How a connection ended for its client.
 #[derive(Debug, PartialEq, Eq)]
@@ -262,6 +59,10 @@ impl Servers {
         let authority = Authority::new();
         let auth_http = AuthHttp::refusing();
         let mut site = Site::new(which);
+        if which == Which::Built && under_valgrind() {
+            // Each piece of memory is on its own there.
+            site.watched(Watch::Valgrind, &Watch::Valgrind.folder());
+        }
         let faults = site.faults(what);
         // So few that those which get lost would soon be missed.
         site.events("worker_connections 64;");
@@ -335,12 +136,37 @@ impl Servers {
         let server = SocketAddr::new(server.parse().expect("an address"), port);
         let mut client = Client::between(peer, server);
         if let Some((last, others)) = way.pieces.split_last() {
-            client.send_pieces(others.iter().map(Vec::as_slice)).send(last);
+            for piece in others {
+                self.faults.watch_a_moment(|| {
+                    client.send(piece);
+                });
+            }
+            client.send(last);
         }
         if way.kind.tls() {
             return talk(way, &mut TlsClient::over(client, &self.authority));
         }
         talk(way, &mut client)
+    }
+
+    /// Ends, with nothing left behind, and with nothing to say but of memory.
+    #[track_caller]
+    fn must_have_ended_well(&mut self) {
+        assert_eq!(self.wait_until_idle(), self.files, "descriptors");
+        assert_eq!(self.nginx.workers(), [self.worker]);
+        self.nginx.quit();
+        let log = self.nginx.error_log();
+        let alarms: Vec<_> = log
+            .lines()
+            .filter(|line| {
+                ["[crit]", "[alert]", "[emerg]"].iter().any(|level| line.contains(level))
+            })
+            // nginx says so of each that it was not given. So do we of bytes that
+            // the kernel has shown and does not give.
+            .filter(|line| !line.contains("(12: Cannot allocate memory)"))
+            .collect();
+        assert_eq!(alarms, [""; 0]);
+        assert_eq!(Watch::complaints(self.nginx.dir()), [""; 0]);
     }
 
     /// Goes one way while calls fail, and says which calls there were.
@@ -350,6 +176,10 @@ impl Servers {
         let answer = self.go(way, port);
         (answer, self.faults.end())
     }
+}
+
+fn under_valgrind() -> bool {
+    std::env::var_os("REALPEER_E2E_VALGRIND").is_some()
 }
 
 /// The calls that are about memory.
@@ -431,6 +261,19 @@ fn must_be_right(way: &Way, answer: &Answer, gaps: bool, what: &str) {
     assert!(whole || gaps && have.is_empty(), "{what}: {have:?}");
 }
 
+/// What a client got, if anything, it got as the one that it is.
+#[track_caller]
+fn must_not_be_wrong(way: &Way, answer: &Answer, what: &str) {
+    let Answer::Said(said) = answer else { return };
+    let (client, _) = way.client.expect("one that is served");
+    let named = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("remote_addr=").or(line.strip_prefix("-ERR client ")));
+    for name in named {
+        assert_eq!(name, client, "{what}");
+    }
+}
+
 on_each_nginx! {
     fn a_call_that_fails_closes_its_connection_only(which) {
         let ways = ways();
@@ -466,15 +309,41 @@ on_each_nginx! {
                 assert_eq!(servers.nginx.workers(), [servers.worker], "{name}: {number}");
             }
         }
-        assert_eq!(servers.wait_until_idle(), servers.files, "descriptors");
-        servers.nginx.quit();
-        let log = servers.nginx.error_log();
-        let alarms: Vec<_> = log
-            .lines()
-            .filter(|line| ["[crit]", "[alert]", "[emerg]"].iter().any(|level| line.contains(level)))
-            // That the kernel does not give what it has shown is worth an alert.
-            .filter(|line| !line.contains("(12: Cannot allocate memory)"))
+        servers.must_have_ended_well();
+    }
+
+    /// Whoever asks for it: nginx itself has no way out of most of these but to
+    /// close, too.
+    fn memory_that_runs_out_makes_nobody_somebody_else(which) {
+        if under_valgrind() {
+            // It has a malloc() of its own, which does not fail.
+            return;
+        }
+        // OpenSSL asks hundreds of times, and is none of our business.
+        let ways: Vec<_> = ways()
+            .into_iter()
+            .filter(|way| ["TLVs", "60,000 bytes", "stream", "mail"].contains(&way.name))
             .collect();
-        assert_eq!(alarms, [""; 0]);
+        let mut servers = Servers::start(which, Faulty::Memory, &ways);
+        for (way, port) in ways.iter().zip(&servers.ports) {
+            for number in 1.. {
+                let (answer, calls) = servers.fail(way, *port, Fails::Once(number));
+                let what = format!("{}: {number}", way.name);
+                must_not_be_wrong(way, &answer, &what);
+                let (answer, _) = servers.fail(way, *port, Fails::From(number));
+                must_not_be_wrong(way, &answer, &what);
+                must_be_right(way, &servers.go(way, *port), false, &format!("after {what}"));
+                servers.wait_until_idle();
+                assert_eq!(servers.nginx.workers(), [servers.worker], "{what}");
+                if calls.len() < number {
+                    // A header of this length alone is more than a pool has at once.
+                    assert!(number > 5, "{what}: {calls:?}");
+                    break;
+                }
+            }
+        }
+        servers.must_have_ended_well();
+        let log = servers.nginx.access_log() + &servers.nginx.log("stream.log");
+        assert!(log.lines().all(|line| line.starts_with("192.0.2.7:")), "{log}");
     }
 }
