@@ -81,7 +81,7 @@ fn ours(data: &[u8], out: &mut Option<Pair>) -> i64 {
     use realpeer::{Progress, parse};
     match parse(data, &LIMITS) {
         Ok(Progress::Done(header)) => {
-            *out = header.source().zip(header.destination());
+            *out = header.addresses();
             length(header.len())
         }
         Ok(Progress::More { .. }) => MORE,
