@@ -205,7 +205,7 @@ fuzz: setup-fuzz
 ##               all the rounds that docs/performance.md has
 FULL =
 .PHONY: bench
-bench: setup-check lib nginx-src
+bench: setup-check lib nginx nginx-src apache
 	+@CARGO="$(CARGO)" tools/bench $(if $(FULL),full)
 
 ## check-fresh   demo and check in an empty Debian 12 (as root)

@@ -13,6 +13,7 @@ use crate::apache_page::{SCRIPT, page, usual_page};
 use crate::certificates::Authority;
 use crate::check::Check;
 use crate::folder::Folder;
+use crate::instruments::Counting;
 use crate::mpm::{Mpm, packaged_module, program};
 use crate::process::{must_exist, unprivileged};
 use crate::watch::Watch;
@@ -42,6 +43,7 @@ pub struct ApacheSite {
     processes: String,
     config: String,
     watched: Option<(Watch, PathBuf)>,
+    counting: Option<Counting>,
     single: bool,
 }
 
@@ -64,6 +66,7 @@ impl ApacheSite {
             processes: mpm.processes().to_owned(),
             config: String::new(),
             watched: None,
+            counting: None,
             single: false,
         };
         site.file("page", &usual_page());
@@ -112,6 +115,16 @@ impl ApacheSite {
     pub fn watched(&mut self, watch: Watch, folder: &Path) {
         self.load_realpeer(folder.join("mod_realpeer.so"));
         self.watched = Some((watch, folder.to_owned()));
+    }
+
+    /// Counts its system calls, see [`Apache::system_calls`].
+    pub fn traced(&mut self) {
+        self.counting = Some(Counting::Calls);
+    }
+
+    /// Counts its instructions, see [`Apache::instructions`].
+    pub fn counted(&mut self) {
+        self.counting = Some(Counting::Instructions);
     }
 
     /// One process does everything, as with `httpd -X`.
@@ -197,9 +210,10 @@ impl ApacheSite {
     }
 
     fn command(&self) -> Command {
-        let mut command = match &self.watched {
-            Some((watch, _)) => watch.command(&program(), self.dir()),
-            None => Command::new(program()),
+        let mut command = match (&self.watched, self.counting) {
+            (Some((watch, _)), _) => watch.command(&program(), self.dir()),
+            (None, Some(counting)) => counting.command(&program(), self.dir()),
+            (None, None) => Command::new(program()),
         };
         let of_tool: Vec<_> = command
             .get_envs()

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::certificates::Authority;
 use crate::check::Check;
 use crate::folder::Folder;
-use crate::instruments;
+use crate::instruments::{self, Counting};
 use crate::nginx::Nginx;
 use crate::process::unprivileged;
 use crate::subsystem::Subsystem;
@@ -22,7 +22,7 @@ pub struct Site {
     folder: Folder,
     with_module: bool,
     modules: Option<Vec<PathBuf>>,
-    traced: bool,
+    counting: Option<Counting>,
     watched: Option<(Watch, PathBuf)>,
     daemon: bool,
     workers: String,
@@ -40,7 +40,7 @@ impl Site {
             folder: Folder::new(),
             with_module: true,
             modules: None,
-            traced: false,
+            counting: None,
             watched: None,
             daemon: false,
             workers: "worker_processes 1;".into(),
@@ -87,7 +87,12 @@ impl Site {
 
     /// Counts its system calls, see [`Nginx::system_calls`].
     pub fn traced(&mut self) {
-        self.traced = true;
+        self.counting = Some(Counting::Calls);
+    }
+
+    /// Counts its instructions, see [`Nginx::instructions`].
+    pub fn counted(&mut self) {
+        self.counting = Some(Counting::Instructions);
     }
 
     /// Runs the program of that folder under a tool, with the modules that are
@@ -168,8 +173,8 @@ impl Site {
         let program = || self.which.program();
         let mut command = if let Some((watch, program)) = &self.watched {
             watch.command(program, self.dir())
-        } else if self.traced {
-            instruments::under_strace(&program(), self.dir())
+        } else if let Some(counting) = self.counting {
+            counting.command(&program(), self.dir())
         } else if instruments::valgrind_wanted() {
             instruments::under_valgrind(&program(), self.dir())
         } else {
