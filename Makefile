@@ -208,6 +208,13 @@ SECONDS = 60
 fuzz: setup-fuzz
 	@CARGO="$(CARGO)" tools/fuzz run "$(SECONDS)"
 
+## bench         realpeer beside others, as tables: a few minutes, or FULL=1 with
+##               all the rounds that docs/performance.md has
+FULL =
+.PHONY: bench
+bench: setup-check lib nginx nginx-src apache
+	+@CARGO="$(CARGO)" tools/bench $(if $(FULL),full)
+
 ## check-fresh   demo and check in an empty Debian 12 (as root)
 .PHONY: check-fresh
 check-fresh:

@@ -73,12 +73,14 @@ void mod_realpeer_make_env(conn_rec *c, mod_realpeer_conn_t *rc,
 
     rc->env = env;
 
-    apr_table_setn(env, "REALPEER_RESULT",
+    /* No name comes twice, and so none has to be looked for. */
+
+    apr_table_addn(env, "REALPEER_RESULT",
                    realpeer_result_name(decision->result));
-    apr_table_setn(env, "REALPEER_POLICY", realpeer_policy_name(rc->policy));
+    apr_table_addn(env, "REALPEER_POLICY", realpeer_policy_name(rc->policy));
 
     if (decision->header.version) {
-        apr_table_setn(env, "REALPEER_VERSION",
+        apr_table_addn(env, "REALPEER_VERSION",
                        decision->header.version == 1 ? "1" : "2");
     }
 
@@ -87,9 +89,9 @@ void mod_realpeer_make_env(conn_rec *c, mod_realpeer_conn_t *rc,
     mod_realpeer_set_address(p, env, &decision->server,
                              "REALPEER_SERVER_ADDR", "REALPEER_SERVER_PORT");
 
-    apr_table_setn(env, "REALPEER_PROXY_ADDR", rc->proxy_ip);
-    apr_table_setn(env, "REALPEER_PROXY_PORT",
-                   apr_psprintf(p, "%u", (unsigned) rc->proxy_addr->port));
+    apr_table_addn(env, "REALPEER_PROXY_ADDR", rc->proxy_ip);
+    apr_table_addn(env, "REALPEER_PROXY_PORT",
+                   apr_itoa(p, rc->proxy_addr->port));
 
     if (len) {
         mod_realpeer_set_tlvs(p, env, mod_realpeer_usual_tlvs, tlvs, len,
@@ -106,9 +108,8 @@ static void mod_realpeer_set_address(apr_pool_t *p, apr_table_t *env,
     const char *text = mod_realpeer_address_text(p, address);
 
     if (text) {
-        apr_table_setn(env, name, text);
-        apr_table_setn(env, port_name,
-                       apr_psprintf(p, "%u", (unsigned) address->port));
+        apr_table_addn(env, name, text);
+        apr_table_addn(env, port_name, apr_itoa(p, address->port));
     }
 }
 
@@ -188,7 +189,16 @@ void mod_realpeer_pre_read_request(request_rec *r, conn_rec *c)
 {
     const mod_realpeer_conn_t *rc = mod_realpeer_get_conn(c);
 
-    if (rc && rc->env) {
+    if (rc == NULL || rc->env == NULL) {
+        return;
+    }
+
+    /* As a rule we are the first: merging would compare each name with each. */
+
+    if (apr_is_empty_table(r->subprocess_env)) {
+        r->subprocess_env = apr_table_copy(r->pool, rc->env);
+    }
+    else {
         apr_table_overlap(r->subprocess_env, rc->env, APR_OVERLAP_TABLES_SET);
     }
 }

@@ -14,6 +14,9 @@
  */
 #define NGX_REALPEER_BUFFER      1024
 
+/* Room for what begins a header while the rest of it is waited for. */
+#define NGX_REALPEER_KEPT        128
+
 /* Of what a refused peer sent, as many bytes get into the log. */
 #define NGX_REALPEER_LOG_BYTES   48
 
@@ -50,6 +53,14 @@ static void ngx_realpeer_wait(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
 
 static void ngx_realpeer_refuse(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
 static u_char *ngx_realpeer_log_error(ngx_log_t *log, u_char *buf, size_t len);
+
+
+/*
+ * Most headers come whole, and are done with before a worker turns to anything
+ * else: what comes first is read to here, and copied only where it has to stay.
+ */
+
+static u_char  ngx_realpeer_buffer[NGX_REALPEER_BUFFER];
 
 
 /* what a wrapped listening socket calls with a new connection */
@@ -251,6 +262,13 @@ ngx_realpeer_read_handler(ngx_event_t *rev)
     switch (action) {
 
     case REALPEER_ACTION_MORE:
+        if (ngx_realpeer_keep(c, ctx, ctx->start, NGX_REALPEER_KEPT)
+            != NGX_OK)
+        {
+            ngx_realpeer_close(c);
+            return;
+        }
+
         ngx_realpeer_wait(c, ctx);
         return;
 
@@ -423,6 +441,13 @@ ngx_realpeer_make_room(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
         return NGX_OK;
     }
 
+    if (ctx->start == NULL) {
+        ctx->start = ngx_realpeer_buffer;
+        ctx->last = ctx->start;
+        ctx->end = ctx->start + NGX_REALPEER_BUFFER;
+        return NGX_OK;
+    }
+
     /* not more than twice what the peer has sent: memory has to be earned */
 
     have = ctx->last - ctx->start;
@@ -437,13 +462,52 @@ ngx_realpeer_make_room(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    if (have) {
-        ngx_memcpy(start, ctx->start, have);
+    ngx_memcpy(start, ctx->start, have);
+
+    if (ctx->start != ngx_realpeer_buffer) {
         (void) ngx_pfree(c->pool, ctx->start);
     }
 
     ctx->start = start;
     ctx->last = start + have;
+    ctx->end = start + room;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Moves what has come, beginning at "from", to room of the connection's own,
+ * before somebody else is read to where it is.  Has no effect afterwards.
+ */
+
+ngx_int_t
+ngx_realpeer_keep(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx, u_char *from,
+    size_t room)
+{
+    u_char  *start;
+    size_t   len;
+
+    if (ctx->start != ngx_realpeer_buffer) {
+        return NGX_OK;
+    }
+
+    len = ctx->last - from;
+    room = len ? ngx_max(len, room) : 0;
+    start = NULL;
+
+    if (room) {
+        start = ngx_pnalloc(c->pool, room);
+        if (start == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(start, from, len);
+    }
+
+    ctx->start = start;
+    ctx->pos = start;
+    ctx->last = start + len;
     ctx->end = start + room;
 
     return NGX_OK;

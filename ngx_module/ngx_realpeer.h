@@ -205,6 +205,8 @@ ngx_realpeer_addr_t *ngx_realpeer_find_addr(ngx_connection_t *c,
 void ngx_realpeer_init_connection(ngx_connection_t *c);
 ngx_realpeer_ctx_t *ngx_realpeer_get_ctx(ngx_connection_t *c,
     ngx_uint_t pending);
+ngx_int_t ngx_realpeer_keep(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
+    u_char *from, size_t room);
 void ngx_realpeer_close(ngx_connection_t *c);
 
 /* ngx_realpeer_client.c: connections that go on */

@@ -46,6 +46,13 @@ ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
         return;
     }
 
+    ctx->pos = ctx->start + ctx->decision.consumed;
+
+    if (ngx_realpeer_keep(c, ctx, ctx->pos, 0) != NGX_OK) {
+        ngx_realpeer_close(c);
+        return;
+    }
+
     c->data = NULL;
     c->log->connection = 0;
     c->log->handler = NULL;
@@ -57,8 +64,6 @@ ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
         /* no event will tell again; the handler has to see it for itself */
         rev->ready = 1;
     }
-
-    ctx->pos = ctx->start + ctx->decision.consumed;
 
     if (ctx->pos < ctx->last) {
         ctx->recv = c->recv;

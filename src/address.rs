@@ -185,7 +185,7 @@ pub(crate) fn write_v4(out: &mut Sink<'_>, ip: Ipv4Addr) {
         if i > 0 {
             out.push(b'.');
         }
-        out.decimal(u64::from(octet));
+        out.octet(octet);
     }
 }
 

@@ -110,14 +110,25 @@ pub(crate) enum Signature {
     Whole(Version),
 }
 
+#[inline]
 pub(crate) fn signature(bytes: &[u8]) -> Signature {
-    let (signature, version, least) = match bytes.first() {
-        None => return Signature::Partial(v1::LEAST),
-        Some(b'P') => (v1::SIGNATURE, Version::V1, v1::LEAST),
-        Some(b'\r') => (v2::SIGNATURE, Version::V2, v2::FIXED),
-        Some(_) => return Signature::None,
-    };
-    match bytes.get(..signature.len()) {
+    match bytes.first() {
+        None => Signature::Partial(v1::LEAST),
+        Some(b'P') => compare(bytes, v1::SIGNATURE, Version::V1, v1::LEAST),
+        Some(b'\r') => compare(bytes, v2::SIGNATURE, Version::V2, v2::FIXED),
+        Some(_) => Signature::None,
+    }
+}
+
+/// Of a known length, a signature is compared in a few words.
+#[inline]
+fn compare<const N: usize>(
+    bytes: &[u8],
+    signature: &[u8; N],
+    version: Version,
+    least: usize,
+) -> Signature {
+    match bytes.first_chunk::<N>() {
         Some(head) if head == signature => Signature::Whole(version),
         None if signature.starts_with(bytes) => Signature::Partial(least),
         _ => Signature::None,
@@ -149,6 +160,7 @@ pub(crate) fn signature(bytes: &[u8]) -> Signature {
 /// assert!(parse(b"PROXY TCP4 0", &Limits::default()).is_ok());
 /// assert_eq!(parse(b"PROXY TCP4 00", &Limits::default()), Err(Outcome::BadV1));
 /// ```
+#[inline(always)]
 pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Progress<'a>, Outcome> {
     let version = match signature(bytes) {
         Signature::Partial(need) => return Ok(Progress::More { need }),

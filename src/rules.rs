@@ -419,7 +419,17 @@ impl<'a> Rules<'a> {
     }
 
     fn longest(&self, kind: u8, ip: &[u8; 16]) -> Option<&'a Rule> {
-        let behind = self.sorted.partition_point(|rule| (rule.kind, &rule.ip) <= (kind, ip));
+        let behind = match kind {
+            // All there is to compare in one word, which is half the work.
+            INET => {
+                let key = short_key(kind, ip);
+                self.sorted.partition_point(|rule| short_key(rule.kind, &rule.ip) <= key)
+            }
+            _ => {
+                let key = long_key(kind, ip);
+                self.sorted.partition_point(|rule| is_at_most(long_key(rule.kind, &rule.ip), key))
+            }
+        };
         let mut candidate = behind.checked_sub(1);
         // A parent lies in front of its rule. Insisting on that bounds the loop
         // even in an array that was never prepared.
@@ -438,6 +448,24 @@ impl<'a> Rules<'a> {
     fn all(&self) -> Option<&'a Rule> {
         self.sorted.first().filter(|rule| rule.kind == ALL)
     }
+}
+
+/// Orders rules for IPv4, in front of them those of kinds that come before and
+/// behind them those that come after.
+fn short_key(kind: u8, ip: &[u8; 16]) -> u64 {
+    let [a, b, c, d, ..] = *ip;
+    u64::from(kind) << 32 | u64::from(u32::from_be_bytes([a, b, c, d]))
+}
+
+/// Orders rules of all kinds.
+fn long_key(kind: u8, ip: &[u8; 16]) -> (u8, u128) {
+    (kind, u128::from_be_bytes(*ip))
+}
+
+/// As `a <= b`, without branches: in a search they would be guessed wrong half the
+/// time.
+fn is_at_most(a: (u8, u128), b: (u8, u128)) -> bool {
+    (a.0 < b.0) | ((a.0 == b.0) & (a.1 <= b.1))
 }
 
 fn index(parent: u32) -> Option<usize> {

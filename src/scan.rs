@@ -52,24 +52,31 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    /// Goes on behind the first CR LF.
+    pub(crate) fn past_line_end(&mut self) -> Step<()> {
+        loop {
+            let lf = line_feed(self.rest).ok_or(Stop::More)?;
+            let (line, rest) = self.rest.split_at_checked(lf).ok_or(Stop::More)?;
+            self.rest = rest.get(1..).unwrap_or(&[]);
+            if line.last() == Some(&b'\r') {
+                return Ok(());
+            }
+        }
+    }
+
     /// A decimal number up to `most` without heading zeroes, and the byte that
     /// has to follow it.
     pub(crate) fn decimal(&mut self, most: u16, end: u8) -> Step<u16> {
-        let first = self.next()?;
-        let mut value = match first {
-            b'0'..=b'9' => u32::from(first & 15),
-            _ => return Err(Stop::Bad),
-        };
+        let mut value = decimal_digit(self.next()?).ok_or(Stop::Bad)?;
+        let zero = value == 0;
         loop {
             let byte = self.next()?;
-            if byte == end {
-                return u16::try_from(value).map_err(|_| Stop::Bad);
-            }
-            if !byte.is_ascii_digit() || value == 0 {
-                return Err(Stop::Bad);
-            }
-            value = value.wrapping_mul(10).wrapping_add(u32::from(byte & 15));
-            if value > u32::from(most) {
+            let Some(digit) = decimal_digit(byte) else {
+                let value = u16::try_from(value).ok().filter(|_| byte == end);
+                return value.ok_or(Stop::Bad);
+            };
+            value = value.wrapping_mul(10).wrapping_add(digit);
+            if zero || value > u32::from(most) {
                 return Err(Stop::Bad);
             }
         }
@@ -145,6 +152,24 @@ impl<'a> Cursor<'a> {
         }
         Ok(value)
     }
+}
+
+/// Where the first LF is, by eight bytes at a time.
+fn line_feed(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    let mut at = 0_usize;
+    let mut rest = text;
+    while let Some((&word, after)) = rest.split_first_chunk() {
+        let word = u64::from_le_bytes(word) ^ ONES.wrapping_mul(b'\n'.into());
+        // The lowest of these bits is that of the lowest byte that is zero.
+        let zeroes = word.wrapping_sub(ONES) & !word & ONES << 7;
+        if zeroes != 0 {
+            return Some(at.saturating_add(usize::try_from(zeroes.trailing_zeros() / 8).ok()?));
+        }
+        at = at.saturating_add(8);
+        rest = after;
+    }
+    Some(at.saturating_add(rest.iter().position(|&byte| byte == b'\n')?))
 }
 
 /// The groups of an IPv6 address as they come, in front of the `::` and behind it.
@@ -242,9 +267,39 @@ const HEX_DIGITS: [u8; 256] = {
     }
 };
 
+fn decimal_digit(byte: u8) -> Option<u32> {
+    let digit = byte.wrapping_sub(b'0');
+    if digit <= 9 { Some(digit.into()) } else { None }
+}
+
 fn hex_digit(byte: u8) -> Option<u16> {
     match HEX_DIGITS.get(usize::from(byte)) {
         Some(&value) if value < 16 => Some(u16::from(value)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    /// Between bytes that differ from LF by one bit, or by one.
+    #[test]
+    fn a_line_feed_is_found_wherever_it_is() {
+        let around = [b'\n' | 0x80, b'\n' + 1, b'\n' - 1, b'\n' ^ 2, 0, 0xff, b'\r'];
+        let mut text = [0; 40];
+        text.iter_mut().zip(around.iter().cycle()).for_each(|(to, &byte)| *to = byte);
+        for len in 0..=text.len() {
+            assert_eq!(line_feed(&text[..len]), None);
+            for first in 0..len {
+                for second in first..len {
+                    let mut text = text;
+                    text[first] = b'\n';
+                    text[second] = b'\n';
+                    assert_eq!(line_feed(&text[..len]), Some(first), "{first} {second} {len}");
+                }
+            }
+        }
     }
 }

@@ -68,6 +68,17 @@ impl<'a> Sink<'a> {
         }
     }
 
+    /// A number of an IPv4 address; most texts here are such addresses.
+    pub(crate) fn octet(&mut self, value: u8) {
+        if value >= 100 {
+            self.push(b'0' | (value / 100));
+        }
+        if value >= 10 {
+            self.push(b'0' | (value / 10 % 10));
+        }
+        self.push(b'0' | (value % 10));
+    }
+
     pub(crate) fn decimal(&mut self, value: u64) {
         let mut divisor = 1_u64;
         while value.checked_div(divisor).unwrap_or(0) >= 10 {

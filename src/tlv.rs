@@ -347,14 +347,19 @@ pub(crate) fn check(header: &[u8], start: usize) -> Result<Checked<'_>, Outcome>
 }
 
 impl Checked<'_> {
+    pub(crate) const NONE: Checked<'static> = Checked { tlvs: Tlvs::EMPTY, checksum_at: None };
+
     /// Compares the checksum, where there is one, with that of the whole header,
     /// its own four bytes counted as zeroes.
+    #[inline]
     pub(crate) fn verify(&self, header: &[u8]) -> Result<(), Outcome> {
-        let Some(at) = self.checksum_at else { return Ok(()) };
-        let (before, rest) = header.split_at_checked(at).ok_or(Outcome::BadTlv)?;
-        let (stated, after) = rest.split_first_chunk::<CHECKSUM_LEN>().ok_or(Outcome::BadTlv)?;
-        let computed =
-            Crc32c::new().update(before).update(&[0; CHECKSUM_LEN]).update(after).finish();
-        if computed == u32::from_be_bytes(*stated) { Ok(()) } else { Err(Outcome::BadChecksum) }
+        self.checksum_at.map_or(Ok(()), |at| verify(header, at))
     }
+}
+
+fn verify(header: &[u8], at: usize) -> Result<(), Outcome> {
+    let (before, rest) = header.split_at_checked(at).ok_or(Outcome::BadTlv)?;
+    let (stated, after) = rest.split_first_chunk::<CHECKSUM_LEN>().ok_or(Outcome::BadTlv)?;
+    let computed = Crc32c::new().update_all(&[before, &[0; CHECKSUM_LEN], after]).finish();
+    if computed == u32::from_be_bytes(*stated) { Ok(()) } else { Err(Outcome::BadChecksum) }
 }

@@ -5,15 +5,13 @@
 //! Nothing of it is used before its CR and LF have come.
 #![forbid(unsafe_code)]
 
-use core::net::{IpAddr, SocketAddr};
-
 use crate::address::{Family, Transport};
 use crate::header::{Addresses, Command, Header, Progress, V1_MAX, Version};
 use crate::outcome::Outcome;
 use crate::scan::{Cursor, Step, Stop};
 use crate::tlv::Tlvs;
 
-pub(crate) const SIGNATURE: &[u8] = b"PROXY";
+pub(crate) const SIGNATURE: &[u8; 5] = b"PROXY";
 /// Bytes of the shortest line, `PROXY UNKNOWN` with CR and LF.
 pub(crate) const LEAST: usize = 15;
 
@@ -54,12 +52,12 @@ fn can_still_end(window: &[u8]) -> bool {
     }
 }
 
-fn line(cursor: &mut Cursor<'_>) -> Step<(Family, Addresses<'static>)> {
+fn line(cursor: &mut Cursor<'_>) -> Step<(Family, Addresses)> {
     cursor.literal(b" ")?;
     if cursor.peek()? == b'U' {
         cursor.literal(b"UNKNOWN")?;
         ignored_rest(cursor)?;
-        return Ok((Family::Unspec, Addresses::None));
+        return Ok((Family::Unspec, Addresses::default()));
     }
     cursor.literal(b"TCP")?;
     let (family, source, destination) = match cursor.next()? {
@@ -67,22 +65,20 @@ fn line(cursor: &mut Cursor<'_>) -> Step<(Family, Addresses<'static>)> {
             cursor.literal(b" ")?;
             let source = cursor.ipv4(b' ')?;
             let destination = cursor.ipv4(b' ')?;
-            (Family::Inet, IpAddr::V4(source), IpAddr::V4(destination))
+            (Family::Inet, source.to_bits().into(), destination.to_bits().into())
         }
         b'6' => {
             cursor.literal(b" ")?;
             let source = cursor.ipv6(b' ')?;
             let destination = cursor.ipv6(b' ')?;
-            (Family::Inet6, IpAddr::V6(source), IpAddr::V6(destination))
+            (Family::Inet6, source.to_bits(), destination.to_bits())
         }
         _ => return Err(Stop::Bad),
     };
     let source_port = cursor.decimal(u16::MAX, b' ')?;
     let destination_port = cursor.decimal(u16::MAX, b'\r')?;
     cursor.literal(b"\n")?;
-    let source = SocketAddr::new(source, source_port);
-    let destination = SocketAddr::new(destination, destination_port);
-    Ok((family, Addresses::Inet { source, destination }))
+    Ok((family, Addresses { source, destination, source_port, destination_port }))
 }
 
 /// What follows `UNKNOWN`: nothing, or a space and anything at all, up to the
@@ -93,10 +89,5 @@ fn ignored_rest(cursor: &mut Cursor<'_>) -> Step<()> {
         b' ' => {}
         _ => return Err(Stop::Bad),
     }
-    loop {
-        if cursor.next()? == b'\r' && cursor.peek()? == b'\n' {
-            cursor.next()?;
-            return Ok(());
-        }
-    }
+    cursor.past_line_end()
 }

@@ -1,38 +1,31 @@
 //! Version 2, the binary header (section 2.2).
 #![forbid(unsafe_code)]
 
-use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-
 use crate::address::{Family, Transport};
 use crate::header::{Addresses, Command, Header, Progress, Version};
 use crate::outcome::Outcome;
-use crate::tlv::{self, Checked, Tlvs};
+use crate::tlv::{self, Checked};
 
-pub(crate) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+pub(crate) const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Bytes in front of the addresses: signature, version and command, family and
 /// transport, and the length of all that follows.
 pub(crate) const FIXED: usize = 16;
 const AT_VERSION: usize = 12;
 const AT_FAMILY: usize = 13;
-const AT_LENGTH: usize = 14;
 pub(crate) const UNIX_PATH: usize = 108;
 
 /// Parses a header whose signature has been seen.
+#[inline(always)]
 pub(crate) fn parse(bytes: &[u8], max_header: u32) -> Result<Progress<'_>, Outcome> {
-    const MORE: Result<Progress<'_>, Outcome> = Ok(Progress::More { need: FIXED });
-
-    let Some(&version_command) = bytes.get(AT_VERSION) else { return MORE };
+    let Some(fixed) = bytes.first_chunk::<FIXED>() else { return beginning(bytes) };
+    let [.., version_command, family_transport, high, low] = *fixed;
     let command = command(version_command)?;
-
-    let Some(&family_transport) = bytes.get(AT_FAMILY) else { return MORE };
     let named = match command {
         // The family of a LOCAL header is ignored, even one that is undefined.
         Command::Local => None,
         Command::Proxy => Some(family(family_transport)?),
     };
-
-    let Some(&length) = bytes.get(AT_LENGTH..).and_then(<[u8]>::first_chunk) else { return MORE };
-    let block_len = usize::from(u16::from_be_bytes(length));
+    let block_len = usize::from(u16::from_be_bytes([high, low]));
     let (family, transport) = match named {
         // Either half unspecified: what addresses there are is not said.
         Some((family, transport)) if transport != Transport::Unspec => (family, transport),
@@ -47,25 +40,64 @@ pub(crate) fn parse(bytes: &[u8], max_header: u32) -> Result<Progress<'_>, Outco
     }
 
     let Some(header) = bytes.get(..len) else { return Ok(Progress::More { need: len }) };
-    let block = header.get(FIXED..).unwrap_or(&[]);
-    let (addresses, checked) = match family {
-        Family::Unspec => (Addresses::None, tlvs_of_ignored_block(header, family_transport)?),
+    // Most headers end behind the addresses.
+    if block_len == family.block_len() {
+        return Ok(Progress::Done(whole(header, command, family, transport, &Checked::NONE)));
+    }
+    with_tlvs(header, command, family, transport, family_transport)
+}
+
+/// What stands between the addresses and the end of `header` is for the TLVs. Not
+/// inlined, so that a header without any does not pay for what this needs.
+#[inline(never)]
+fn with_tlvs(
+    header: &[u8],
+    command: Command,
+    family: Family,
+    transport: Transport,
+    family_transport: u8,
+) -> Result<Progress<'_>, Outcome> {
+    let checked = match family {
+        Family::Unspec => tlvs_of_ignored_block(header, family_transport)?,
         _ => {
-            let tlvs = tlv::check(header, FIXED.saturating_add(family.block_len()))?;
-            tlvs.verify(header)?;
-            (addresses(family, block), tlvs)
+            let checked = tlv::check(header, FIXED.saturating_add(family.block_len()))?;
+            checked.verify(header)?;
+            checked
         }
     };
-    Ok(Progress::Done(Header {
-        bytes: header,
+    Ok(Progress::Done(whole(header, command, family, transport, &checked)))
+}
+
+#[inline(always)]
+fn whole<'a>(
+    bytes: &'a [u8],
+    command: Command,
+    family: Family,
+    transport: Transport,
+    checked: &Checked<'a>,
+) -> Header<'a> {
+    Header {
+        bytes,
         version: Version::V2,
         command,
         family,
         transport,
-        addresses,
+        addresses: addresses(family, bytes.get(FIXED..).unwrap_or(&[])),
         tlvs: checked.tlvs,
         checksum: checked.checksum_at.is_some(),
-    }))
+    }
+}
+
+/// What can be said of fewer bytes than each header has.
+#[cold]
+fn beginning(bytes: &[u8]) -> Result<Progress<'_>, Outcome> {
+    if let Some(&version_command) = bytes.get(AT_VERSION) {
+        let command = command(version_command)?;
+        if let (Command::Proxy, Some(&family_transport)) = (command, bytes.get(AT_FAMILY)) {
+            family(family_transport)?;
+        }
+    }
+    Ok(Progress::More { need: FIXED })
 }
 
 fn command(version_command: u8) -> Result<Command, Outcome> {
@@ -77,6 +109,7 @@ fn command(version_command: u8) -> Result<Command, Outcome> {
     }
 }
 
+#[inline(always)]
 fn family(family_transport: u8) -> Result<(Family, Transport), Outcome> {
     let family = match family_transport >> 4 {
         0 => Family::Unspec,
@@ -98,49 +131,43 @@ fn family(family_transport: u8) -> Result<(Family, Transport), Outcome> {
 }
 
 /// The addresses of `block`, which is as long as its family needs.
-fn addresses(family: Family, block: &[u8]) -> Addresses<'_> {
+#[inline(always)]
+fn addresses(family: Family, block: &[u8]) -> Addresses {
     match family {
-        Family::Unspec => None,
-        Family::Inet => inet(block),
-        Family::Inet6 => inet6(block),
-        Family::Unix => unix(block),
+        Family::Inet => block.first_chunk().map(inet),
+        Family::Inet6 => block.first_chunk().map(inet6),
+        Family::Unspec | Family::Unix => None,
     }
-    .unwrap_or(Addresses::None)
+    .unwrap_or_default()
 }
 
-fn inet(block: &[u8]) -> Option<Addresses<'_>> {
-    let (source, rest) = block.split_first_chunk::<4>()?;
-    let (destination, rest) = rest.split_first_chunk::<4>()?;
-    let (source_port, destination_port) = ports(rest)?;
-    Some(Addresses::Inet {
-        source: SocketAddrV4::new(Ipv4Addr::from(*source), source_port).into(),
-        destination: SocketAddrV4::new(Ipv4Addr::from(*destination), destination_port).into(),
-    })
+#[inline(always)]
+fn inet(block: &[u8; 12]) -> Addresses {
+    let [a, b, c, d, e, f, g, h, ports @ ..] = *block;
+    let [source_port, destination_port] = self::ports(ports);
+    Addresses {
+        source: u32::from_be_bytes([a, b, c, d]).into(),
+        destination: u32::from_be_bytes([e, f, g, h]).into(),
+        source_port,
+        destination_port,
+    }
 }
 
-fn inet6(block: &[u8]) -> Option<Addresses<'_>> {
-    let (source, rest) = block.split_first_chunk::<16>()?;
-    let (destination, rest) = rest.split_first_chunk::<16>()?;
-    let (source_port, destination_port) = ports(rest)?;
-    let address = |ip: &[u8; 16], port| -> SocketAddr {
-        SocketAddrV6::new(Ipv6Addr::from(*ip), port, 0, 0).into()
-    };
-    Some(Addresses::Inet {
-        source: address(source, source_port),
-        destination: address(destination, destination_port),
-    })
+#[inline(always)]
+fn inet6(block: &[u8; 36]) -> Addresses {
+    let ip = |ip: Option<&[u8; 16]>| ip.map_or(0, |ip| u128::from_be_bytes(*ip));
+    let [ips @ .., a, b, c, d]: [u8; 36] = *block;
+    let [source_port, destination_port] = ports([a, b, c, d]);
+    Addresses {
+        source: ip(ips.first_chunk()),
+        destination: ip(ips.last_chunk()),
+        source_port,
+        destination_port,
+    }
 }
 
-fn ports(bytes: &[u8]) -> Option<(u16, u16)> {
-    let (source, rest) = bytes.split_first_chunk::<2>()?;
-    let destination = rest.first_chunk::<2>()?;
-    Some((u16::from_be_bytes(*source), u16::from_be_bytes(*destination)))
-}
-
-fn unix(block: &[u8]) -> Option<Addresses<'_>> {
-    let (source, rest) = block.split_at_checked(UNIX_PATH)?;
-    let destination = rest.get(..UNIX_PATH)?;
-    Some(Addresses::Unix { source, destination })
+fn ports([a, b, c, d]: [u8; 4]) -> [u16; 2] {
+    [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]
 }
 
 /// The TLVs of a LOCAL or UNSPEC header, as far as they can be made out.
@@ -158,5 +185,5 @@ fn tlvs_of_ignored_block(header: &[u8], family_transport: u8) -> Result<Checked<
             return Ok(checked);
         }
     }
-    Ok(Checked { tlvs: Tlvs::EMPTY, checksum_at: None })
+    Ok(Checked::NONE)
 }

@@ -102,6 +102,7 @@ impl From<Header<'_>> for realpeer_header {
         // No header is longer than 65,551 bytes.
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let tlvs = header.tlvs().as_bytes().len();
+        let of = header.addresses;
         Self {
             length: number(header.len()),
             // The TLVs are the end of the header wherever there are any.
@@ -113,8 +114,12 @@ impl From<Header<'_>> for realpeer_header {
             transport: header.transport() as u8,
             checksum_verified: header.checksum_verified().into(),
             reserved: [0; 3],
-            source: header.source().into(),
-            destination: header.destination().into(),
+            source: realpeer_address::new(header.family(), of.source, of.source_port),
+            destination: realpeer_address::new(
+                header.family(),
+                of.destination,
+                of.destination_port,
+            ),
         }
     }
 }

@@ -83,6 +83,12 @@ impl<T: Copy> Out<T> {
     /// # Safety
     /// The pointer must be writable for the size that was stated.
     unsafe fn write(self, value: T) {
+        if self.size == size_of::<T>() {
+            // What nearly everybody asks for; for it the compiler needs no loop.
+            // SAFETY: the caller's promise; `new` has seen to the alignment.
+            unsafe { self.to.write(value) };
+            return;
+        }
         let known = self.size.min(size_of::<T>());
         let rest = self.size.saturating_sub(known);
         let to = self.to.cast::<u8>();

@@ -7,10 +7,17 @@ use super::tlvs::{LONGEST, Measured, measure, push};
 use super::{WriteError, write_whole};
 use crate::address::{Family, Transport};
 use crate::crc32c::Crc32c;
-use crate::header::{Addresses, Command};
+use crate::header::Command;
 use crate::text::Sink;
 use crate::tlv::{CHECKSUM_LEN, HEAD, Tlv, types};
 use crate::v2::{FIXED, SIGNATURE, UNIX_PATH};
+
+#[derive(Debug, Clone, Copy)]
+enum Addresses<'a> {
+    None,
+    Inet { source: SocketAddr, destination: SocketAddr },
+    Unix { source: &'a [u8], destination: &'a [u8] },
+}
 
 /// A version 2 header to be written.
 ///

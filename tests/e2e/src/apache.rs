@@ -1,12 +1,15 @@
 //! A running Apache, its logs and its children.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 
 use rustix::process::Signal;
 
 use crate::apache_site::ApacheSite;
+use crate::instruments;
 use crate::logs::Logs;
 use crate::nginx::is_listening;
 use crate::process::{Guard, cpu_ticks, is_at_rest};
@@ -47,6 +50,23 @@ impl Apache {
 
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// What the process `pid` has asked of the kernel in its life, and how often, if
+    /// the site was [traced](ApacheSite::traced) and the process has ended.
+    pub fn system_calls(&self, pid: u32) -> BTreeMap<String, usize> {
+        instruments::system_calls(self.dir(), pid)
+    }
+
+    /// The instructions of the process `pid` in its life, those of the kernel apart,
+    /// if the site was [counted](ApacheSite::counted) and the process has ended.
+    pub fn instructions(&self, pid: u32) -> u64 {
+        instruments::instructions(&self.profile(pid))
+    }
+
+    /// Where callgrind has written them down.
+    pub fn profile(&self, pid: u32) -> PathBuf {
+        instruments::profile(self.dir(), pid)
     }
 
     /// The children that run now: those that serve, old ones of a restart

@@ -14,6 +14,7 @@ use crate::certificates::Authority;
 use crate::check::Check;
 use crate::faults::{Faults, Faulty, Preload};
 use crate::folder::Folder;
+use crate::instruments::Counting;
 use crate::mpm::{Mpm, packaged_module, program};
 use crate::process::{must_exist, unprivileged};
 use crate::watch::Watch;
@@ -45,6 +46,7 @@ pub struct ApacheSite {
     watched: Option<(Watch, PathBuf)>,
     preload: Option<Preload>,
     environment: Vec<(String, String)>,
+    counting: Option<Counting>,
     single: bool,
 }
 
@@ -69,6 +71,7 @@ impl ApacheSite {
             watched: None,
             preload: None,
             environment: Vec::new(),
+            counting: None,
             single: false,
         };
         site.file("page", &usual_page());
@@ -129,6 +132,16 @@ impl ApacheSite {
     /// Starts it with this in its environment.
     pub fn environment(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Counts its system calls, see [`Apache::system_calls`].
+    pub fn traced(&mut self) {
+        self.counting = Some(Counting::Calls);
+    }
+
+    /// Counts its instructions, see [`Apache::instructions`].
+    pub fn counted(&mut self) {
+        self.counting = Some(Counting::Instructions);
     }
 
     /// One process does everything, as with `httpd -X`.
@@ -214,9 +227,10 @@ impl ApacheSite {
     }
 
     fn command(&self) -> Command {
-        let mut command = match &self.watched {
-            Some((watch, _)) => watch.command(&program(), self.dir()),
-            None => Command::new(program()),
+        let mut command = match (&self.watched, self.counting) {
+            (Some((watch, _)), _) => watch.command(&program(), self.dir()),
+            (None, Some(counting)) => counting.command(&program(), self.dir()),
+            (None, None) => Command::new(program()),
         };
         let of_tool: Vec<_> = command
             .get_envs()

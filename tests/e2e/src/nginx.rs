@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use rustix::process::Signal;
@@ -53,6 +53,17 @@ impl Nginx {
     /// the site was [traced](Site::traced) and the worker has ended.
     pub fn system_calls(&self, worker: u32) -> BTreeMap<String, usize> {
         instruments::system_calls(self.dir(), worker)
+    }
+
+    /// The instructions of `worker` in its life, those of the kernel apart, if the
+    /// site was [counted](Site::counted) and the worker has ended.
+    pub fn instructions(&self, worker: u32) -> u64 {
+        instruments::instructions(&self.profile(worker))
+    }
+
+    /// Where callgrind has written them down.
+    pub fn profile(&self, worker: u32) -> PathBuf {
+        instruments::profile(self.dir(), worker)
     }
 
     /// The master, or all there is where there is none.

@@ -8,7 +8,7 @@ use crate::certificates::Authority;
 use crate::check::Check;
 use crate::faults::{Faults, Faulty, Preload};
 use crate::folder::Folder;
-use crate::instruments;
+use crate::instruments::{self, Counting};
 use crate::nginx::Nginx;
 use crate::process::unprivileged;
 use crate::subsystem::Subsystem;
@@ -23,7 +23,7 @@ pub struct Site {
     folder: Folder,
     with_module: bool,
     modules: Option<Vec<PathBuf>>,
-    traced: bool,
+    counting: Option<Counting>,
     watched: Option<(Watch, PathBuf)>,
     preload: Option<Preload>,
     environment: Vec<(String, String)>,
@@ -43,7 +43,7 @@ impl Site {
             folder: Folder::new(),
             with_module: true,
             modules: None,
-            traced: false,
+            counting: None,
             watched: None,
             preload: None,
             environment: Vec::new(),
@@ -92,7 +92,12 @@ impl Site {
 
     /// Counts its system calls, see [`Nginx::system_calls`].
     pub fn traced(&mut self) {
-        self.traced = true;
+        self.counting = Some(Counting::Calls);
+    }
+
+    /// Counts its instructions, see [`Nginx::instructions`].
+    pub fn counted(&mut self) {
+        self.counting = Some(Counting::Instructions);
     }
 
     /// Runs the program of that folder under a tool, with the modules that are
@@ -186,8 +191,8 @@ impl Site {
         let program = || self.which.program();
         let mut command = if let Some((watch, program)) = &self.watched {
             watch.command(program, self.dir())
-        } else if self.traced {
-            instruments::under_strace(&program(), self.dir())
+        } else if let Some(counting) = self.counting {
+            counting.command(&program(), self.dir())
         } else if instruments::valgrind_wanted() {
             instruments::under_valgrind(&program(), self.dir())
         } else {
