@@ -147,6 +147,8 @@
 mod address;
 #[cfg(target_arch = "x86_64")]
 mod cpu;
+#[cfg(feature = "ffi")]
+mod counters;
 mod crc32c;
 mod decide;
 mod header;
