@@ -145,10 +145,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;
-#[cfg(target_arch = "x86_64")]
-mod cpu;
 #[cfg(feature = "ffi")]
 mod counters;
+#[cfg(target_arch = "x86_64")]
+mod cpu;
 mod crc32c;
 mod decide;
 mod header;

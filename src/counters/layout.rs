@@ -28,6 +28,8 @@ pub(crate) const RESULTS: usize = 40;
 pub(crate) const REFUSALS_FROM: usize = 8;
 /// Places for refusals.
 pub(crate) const REFUSALS: usize = RESULTS - REFUSALS_FROM;
+/// Numbers of a `realpeer_log_limit`.
+pub(crate) const LOG_LIMIT: usize = 64;
 /// Buckets of the histogram, the last of which has no upper end.
 pub(crate) const BUCKETS: usize = 16;
 /// Bytes of a listener's name at most, `unix:` and a path among them.
@@ -79,21 +81,11 @@ pub(crate) struct Listener {
     pub(crate) times: [AtomicU64; BUCKETS],
     /// The same, all added up, in microseconds.
     pub(crate) time: AtomicU64,
-    /// What is in the log, by the place of the result less [`REFUSALS_FROM`].
-    pub(crate) log: [LogLines; REFUSALS],
-}
-
-/// The lines of one listener for one kind of refusal, kept within bounds.
-#[derive(Debug, Default)]
-#[repr(C)]
-pub(crate) struct LogLines {
-    /// The time span lines are counted in (upper half), and how many there were
-    /// (lower half).
-    pub(crate) window: AtomicU64,
-    /// Lines that were not written, in all.
-    pub(crate) held: AtomicU64,
-    /// Those of them that a later line has told of.
-    pub(crate) told: AtomicU64,
+    /// Lines that the log was spared, by the place of the result less
+    /// [`REFUSALS_FROM`].
+    pub(crate) held: [AtomicU64; REFUSALS],
+    /// What decides about that: a `realpeer_log_limit`.
+    pub(crate) log: [AtomicU32; LOG_LIMIT],
 }
 
 /// Who counts in a row of those that wait.
@@ -152,4 +144,4 @@ pub(crate) const fn rows(workers: usize) -> usize {
 const _: () = assert!(size_of::<Head>() == 64);
 const _: () = assert!(size_of::<Source>() == 64);
 const _: () = assert!(size_of::<Row>() == 4);
-const _: () = assert!(size_of::<Listener>() == 1472);
+const _: () = assert!(size_of::<Listener>() == 1216);
