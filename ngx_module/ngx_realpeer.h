@@ -48,6 +48,7 @@ typedef struct {
     ngx_uint_t                     max_header;
     ngx_uint_t                     versions;
     ngx_uint_t                     no_address;
+    size_t                         zone;       /* 0: "off" */
 
     realpeer_settings              settings;
 
@@ -69,12 +70,22 @@ typedef struct {
 } ngx_realpeer_server_t;
 
 
+/* where all count: see ngx_realpeer_zone.c */
+
+typedef struct ngx_realpeer_zone_s  ngx_realpeer_zone_t;
+
+
 /* an address:port, and what its default server says */
 
 typedef struct {
+    ngx_str_t                      subsystem;
     struct sockaddr               *sockaddr;
     ngx_str_t                      text;
     ngx_realpeer_conf_t           *conf;
+
+    /* where it counts, and as what; NULL: nowhere */
+    ngx_realpeer_zone_t           *zone;
+    uint32_t                       slot;
 
     /*
      * Set where the descriptor is read by other means than c->recv: not a byte
@@ -137,34 +148,40 @@ typedef struct {
     unsigned                       exact:1;    /* as in its address */
     unsigned                       held:1;     /* bytes left in the socket */
     unsigned                       closed:1;
+    unsigned                       counted:1;  /* among those that wait */
 } ngx_realpeer_ctx_t;
 
 
-#define ngx_realpeer_commands(type, offset)                                   \
+#define ngx_realpeer_commands(main, type, offset)                             \
                                                                               \
     { ngx_string("realpeer"),                                                 \
-      type|NGX_CONF_1MORE,                                                    \
+      main|type|NGX_CONF_1MORE,                                               \
       ngx_realpeer_rules,                                                     \
       offset, 0, NULL },                                                      \
                                                                               \
     { ngx_string("realpeer_timeout"),                                         \
-      type|NGX_CONF_TAKE1,                                                    \
+      main|type|NGX_CONF_TAKE1,                                               \
       ngx_realpeer_timeout,                                                   \
       offset, 0, NULL },                                                      \
                                                                               \
     { ngx_string("realpeer_max_header"),                                      \
-      type|NGX_CONF_TAKE1,                                                    \
+      main|type|NGX_CONF_TAKE1,                                               \
       ngx_realpeer_max_header,                                                \
       offset, 0, NULL },                                                      \
                                                                               \
     { ngx_string("realpeer_versions"),                                        \
-      type|NGX_CONF_TAKE12,                                                   \
+      main|type|NGX_CONF_TAKE12,                                              \
       ngx_realpeer_versions,                                                  \
       offset, 0, NULL },                                                      \
                                                                               \
     { ngx_string("realpeer_no_address"),                                      \
-      type|NGX_CONF_TAKE1,                                                    \
+      main|type|NGX_CONF_TAKE1,                                               \
       ngx_realpeer_no_address,                                                \
+      offset, 0, NULL },                                                      \
+                                                                              \
+    { ngx_string("realpeer_zone"),                                            \
+      main|NGX_CONF_TAKE1,                                                    \
+      ngx_realpeer_zone,                                                      \
       offset, 0, NULL }
 
 
@@ -212,6 +229,19 @@ void ngx_realpeer_close(ngx_connection_t *c);
 void ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
 ngx_int_t ngx_realpeer_address_text(ngx_pool_t *pool,
     realpeer_address *address, ngx_str_t *text);
+
+/* ngx_realpeer_zone.c: what is counted, and where */
+
+char *ngx_realpeer_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_realpeer_zone_t *ngx_realpeer_zone_get(ngx_cycle_t *cycle);
+ngx_int_t ngx_realpeer_zone_add(ngx_cycle_t *cycle, ngx_realpeer_addr_t *addr);
+ngx_int_t ngx_realpeer_zone_measure(ngx_cycle_t *cycle);
+realpeer_counters *ngx_realpeer_zone_counters(ngx_cycle_t *cycle);
+ngx_int_t ngx_realpeer_init_process(ngx_cycle_t *cycle);
+void ngx_realpeer_exit_process(ngx_cycle_t *cycle);
+void ngx_realpeer_count_waiting(ngx_realpeer_ctx_t *ctx);
+void ngx_realpeer_count_decided(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
+void ngx_realpeer_count_dropped(ngx_realpeer_ctx_t *ctx);
 
 /* ngx_realpeer_variables.c: what is known of a connection, as text */
 

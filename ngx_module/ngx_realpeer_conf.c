@@ -43,6 +43,7 @@ ngx_realpeer_create_conf(ngx_conf_t *cf)
     rcf->max_header = NGX_CONF_UNSET_UINT;
     rcf->versions = NGX_CONF_UNSET_UINT;
     rcf->no_address = NGX_CONF_UNSET_UINT;
+    rcf->zone = NGX_CONF_UNSET_SIZE;
 
     return rcf;
 }
@@ -74,6 +75,9 @@ ngx_realpeer_merge_conf(ngx_conf_t *cf, void *parent, void *child)
                               REALPEER_VERSION_1|REALPEER_VERSION_2);
     ngx_conf_merge_uint_value(conf->no_address, prev->no_address,
                               REALPEER_NO_ADDRESS_ACCEPT);
+
+    /* only whether it is 0 counts from here on */
+    ngx_conf_merge_size_value(conf->zone, prev->zone, 1);
 
     conf->settings.max_header = (uint32_t) conf->max_header;
     conf->settings.versions = (uint8_t) conf->versions;

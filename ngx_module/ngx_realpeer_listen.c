@@ -87,6 +87,12 @@ ngx_realpeer_wrap(ngx_cycle_t *cycle, ngx_listening_t *ls,
             return NGX_ERROR;
         }
 
+        if (ls->type == SOCK_STREAM
+            && ngx_realpeer_zone_add(cycle, addr) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
         policies++;
     }
 
