@@ -2,10 +2,11 @@
 //!
 //! They are named when a configuration is read, by one process at a time, and
 //! found by their number from then on. One that a configuration has no longer
-//! keeps its place and its counts, until somebody needs the place.
+//! keeps its place and its counts, until somebody needs the place. Connections that
+//! still wait there are then the new one's, until they have been decided about.
 #![forbid(unsafe_code)]
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::sync::atomic::{Ordering::Relaxed, fence};
 
 use super::Counters;
@@ -110,7 +111,6 @@ impl Counters<'_> {
         let gone =
             || places().filter(|(place, _)| age(place) > 1).max_by_key(|(place, _)| age(place));
         if let Some((place, number)) = free.or_else(gone) {
-            self.nobody_waits(number);
             self.forget_listener(number);
             place.generation.store(generation, Relaxed);
             place.give(&names);
@@ -134,12 +134,5 @@ impl Counters<'_> {
                 ours.fetch_add(theirs.load(Relaxed), Relaxed);
             }
         }
-    }
-
-    fn nobody_waits(self, number: u32) {
-        let Ok(number) = usize::try_from(number) else { return };
-        self.waiting_rows()
-            .filter_map(|row| row.get(number))
-            .for_each(|waiting: &AtomicU32| waiting.store(0, Relaxed));
     }
 }
