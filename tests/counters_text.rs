@@ -326,7 +326,9 @@ fn the_page_is_whole_and_asks_for_nothing() {
         }
     }
     assert_eq!(open, [""; 0]);
-    for word in ["192.0.2.10:443", "48211", "bad_checksum", "203.0.113.5", "4102", "3 d"] {
+    let numbers = ["48\u{202f}211", "4\u{202f}054\u{202f}700", "4\u{202f}102", ">214<"];
+    for word in ["192.0.2.10:443", "bad_checksum", "203.0.113.5", "3 d"].into_iter().chain(numbers)
+    {
         assert!(page.contains(word), "{word}");
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn write(counters: Counters<'_>, now: u64, out: &mut Output<'_>) {
         table::VERSION,
         ", counting for ",
     ]);
-    span(out, now.saturating_sub(counters.head.started.load(Relaxed)));
+    span(out, now.saturating_sub(counters.head.started.load(Relaxed)), 2);
     out.texts([". Fetched again every ", REFRESH, " seconds.</p>\n</header>\n<main>\n"]);
 
     let mut any = false;
@@ -58,12 +58,17 @@ fn listener(out: &mut Output<'_>, shown: &Shown<'_>) {
     out.text("</svg>\n<ul>");
     for (done, count) in all {
         out.texts(["<li class=\"", done.name(), "\"><b>"]);
-        out.number(count);
+        out.grouped(count);
         out.texts(["</b> ", done.name(), "</li>"]);
     }
     out.text("<li><b>");
-    out.number(shown.waiting);
-    out.texts(["</b> ", table::WAITING.title, "</li></ul>\n<div class=\"halves\">\n"]);
+    out.grouped(shown.waiting);
+    out.texts(["</b> ", table::WAITING.title, "</li></ul>\n"]);
+    if total == 0 {
+        out.text("<p>No connection yet.</p>\n</section>\n");
+        return;
+    }
+    out.text("<div class=\"halves\">\n");
     results(out, shown, total);
     out.text("<div>\n");
     facts(out, shown);
@@ -74,10 +79,6 @@ fn listener(out: &mut Output<'_>, shown: &Shown<'_>) {
 /// What became of connections, where there were any.
 fn results(out: &mut Output<'_>, shown: &Shown<'_>, total: u64) {
     out.text("<div>\n");
-    if total == 0 {
-        out.text("<p>No connection yet.</p>\n</div>\n");
-        return;
-    }
     out.text("<table>\n<tr><th>result</th><th class=\"why\">meaning</th>");
     out.text("<th class=\"n\">connections</th><th class=\"bar\"></th></tr>\n");
     for kind in Kind::all() {
@@ -89,7 +90,7 @@ fn results(out: &mut Output<'_>, shown: &Shown<'_>, total: u64) {
         out.text("</td><td class=\"why\">");
         out.foreign(Place::Html, kind.outcome.text().as_bytes());
         out.text("</td><td class=\"n\">");
-        out.number(count);
+        out.grouped(count);
         out.text("</td><td class=\"bar\">");
         single(out, kind.done, count, total);
         out.text("</td></tr>\n");
@@ -119,7 +120,7 @@ fn facts(out: &mut Output<'_>, shown: &Shown<'_>) {
 
 fn fact(out: &mut Output<'_>, count: u64) {
     out.text("</td><td class=\"n\">");
-    out.number(count);
+    out.grouped(count);
     out.text("</td></tr>\n");
 }
 
@@ -133,8 +134,10 @@ fn times(out: &mut Output<'_>, shown: &Shown<'_>) {
     let total = times.iter().copied().fold(0, u64::saturating_add);
     let mean = shown.listener.time.load(Relaxed).checked_div(total).unwrap_or(0);
     out.texts(["<p>", table::SECONDS.title, ", on average "]);
-    out.seconds(mean);
-    out.text(" s</p>\n<svg class=\"times\" viewBox=\"0 0 160 100\" preserveAspectRatio=\"none\" ");
+    out.grouped(mean / 1000);
+    out.text(".");
+    out.number(mean % 1000 / 100);
+    out.text(" ms</p>\n<svg class=\"times\" viewBox=\"0 0 160 100\" preserveAspectRatio=\"none\" ");
     out.text("role=\"img\" aria-label=\"histogram\">");
     for (count, x) in times.into_iter().zip((0_u64..).step_by(10)) {
         let height = share(count, most, 100).max(u64::from(count > 0));
@@ -157,7 +160,7 @@ fn refused(counters: Counters<'_>, now: u64, out: &mut Output<'_>) {
         out.text("<p>None.</p>\n</section>\n");
         return;
     }
-    out.text("<table>\n<tr><th>source</th><th>result</th><th class=\"why\">listener</th>");
+    out.text("<table class=\"sources\">\n<tr><th>source</th><th>result</th><th class=\"why\">listener</th>");
     out.text("<th class=\"n\">times</th><th class=\"bar\"></th><th class=\"n\">ago</th></tr>\n");
     for refused in counters.refused_sources() {
         source(counters, out, refused, now, most);
@@ -177,11 +180,11 @@ fn source(counters: Counters<'_>, out: &mut Output<'_>, refused: Refused, now: u
         out.foreign(Place::Html, name.as_bytes());
     }
     out.text("</td><td class=\"n\">");
-    out.number(refused.count);
+    out.grouped(refused.count);
     out.text("</td><td class=\"bar\">");
     single(out, Done::Refused, refused.count, most);
     out.text("</td><td class=\"n\">");
-    span(out, now.saturating_sub(refused.time));
+    span(out, now.saturating_sub(refused.time), 1);
     out.text("</td></tr>\n");
 }
 
@@ -217,8 +220,8 @@ fn share(count: u64, total: u64, whole: u64) -> u64 {
     u64::try_from(share.unwrap_or(0)).unwrap_or(whole).min(whole)
 }
 
-/// A time span in the two largest units.
-fn span(out: &mut Output<'_>, seconds: u64) {
+/// A time span in its largest units.
+fn span(out: &mut Output<'_>, seconds: u64, most: u8) {
     let units = [(86_400, " d"), (3_600, " h"), (60, " min"), (1, " s")];
     let mut rest = seconds;
     let mut shown = 0_u8;
@@ -226,10 +229,10 @@ fn span(out: &mut Output<'_>, seconds: u64) {
         let n = rest.checked_div(size).unwrap_or(0);
         rest = rest.checked_rem(size).unwrap_or(0);
         let nothing = n == 0 && (size > 1 || shown > 0);
-        if shown == 2 || nothing {
+        if shown == most || nothing {
             continue;
         }
-        if shown == 1 {
+        if shown > 0 {
             out.text(" ");
         }
         out.number(n);

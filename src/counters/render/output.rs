@@ -20,6 +20,15 @@ pub(super) enum Place {
     Html,
 }
 
+/// Of the largest number.
+const DIGITS: usize = 20;
+
+fn decimal(n: u64, digits: &mut [u8; DIGITS]) -> usize {
+    let mut sink = Sink::new(digits);
+    sink.decimal(n);
+    sink.len()
+}
+
 pub(crate) struct Output<'a> {
     piece: [u8; PIECE],
     len: usize,
@@ -69,11 +78,21 @@ impl<'a> Output<'a> {
     }
 
     pub(super) fn number(&mut self, n: u64) {
-        let mut digits = [0; 20];
-        let mut sink = Sink::new(&mut digits);
-        sink.decimal(n);
-        let len = sink.len();
+        let mut digits = [0; DIGITS];
+        let len = decimal(n, &mut digits);
         self.bytes(digits.get(..len).unwrap_or(&[]));
+    }
+
+    /// For people: in groups of three, with narrow spaces that do not break.
+    pub(super) fn grouped(&mut self, n: u64) {
+        let mut digits = [0; DIGITS];
+        let len = decimal(n, &mut digits);
+        for (digit, left) in digits.into_iter().zip((1..=len).rev()) {
+            self.bytes(&[digit]);
+            if left > 1 && left % 3 == 1 {
+                self.text("\u{202f}");
+            }
+        }
     }
 
     /// Microseconds as seconds, with all digits.

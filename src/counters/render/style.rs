@@ -25,16 +25,18 @@ td svg{height:.7rem;min-width:3rem}\
 .refused{fill:var(--refused);color:var(--refused)}\
 ul{display:flex;flex-wrap:wrap;gap:.2rem 1.4rem;margin:.5rem 0 1rem;padding:0;list-style:none}\
 li b{font-size:1.15rem}\
-.halves{display:grid;grid-template-columns:3fr 2fr;gap:1.5rem}\
+.halves{display:grid;grid-template-columns:9fr 4fr;gap:1.75rem}\
 table{width:100%;border-collapse:collapse}\
 th,td{padding:.28rem .5rem;border-bottom:1px solid var(--line);text-align:left;\
 vertical-align:middle}\
 th:first-child,td:first-child{padding-left:0}\
+th:last-child,td:last-child{padding-right:0}\
 th{color:var(--soft);font-size:.85rem;font-weight:400}\
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\
-.why{color:var(--soft);font-size:.9rem}\
-.bar{width:26%}\
-.source{overflow-wrap:anywhere}\
+.why{color:var(--soft);font-size:.85rem}\
+.bar{width:20%}\
+.source{min-width:8rem;overflow-wrap:anywhere}\
 .scale{display:flex;justify-content:space-between;font-size:.8rem}\
 @media(max-width:44rem){body{padding:.75rem}section{padding:.75rem}\
-.halves{grid-template-columns:1fr;gap:1rem}.why,.bar{display:none}}";
+.halves{grid-template-columns:1fr;gap:1rem}.why,.bar{display:none}\
+.sources{font-size:.9rem}}";
