@@ -272,7 +272,7 @@ fn counters_are_made_only_where_they_fit() {
     assert_eq!(make(at.wrapping_byte_add(1), size - 1, 1), INVALID);
     let short = unsafe { realpeer_counters_create(at, size, 1, NOW, &raw mut out, SIZE - 1) };
     assert_eq!(short, INVALID);
-    assert_eq!(realpeer_counters_size(u32::MAX, u32::MAX) > size, true);
+    assert!(realpeer_counters_size(u32::MAX, u32::MAX) > size);
 }
 
 #[test]
