@@ -453,6 +453,14 @@ enum realpeer_error
      * A system call failed, and errno says why.
      */
     REALPEER_ERROR_SOCKET = -76,
+    /**
+     * The text is no rate of lines.
+     */
+    REALPEER_ERROR_BAD_RATE = -77,
+    /**
+     * The text is no burst of lines.
+     */
+    REALPEER_ERROR_BAD_BURST = -78,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -1052,6 +1060,32 @@ typedef struct realpeer_counters {
 typedef int32_t (*realpeer_write_fn)(void *context,
                                      const char *text,
                                      size_t len);
+
+/**
+ * How many lines about one result and listener there may be in a log.
+ */
+typedef struct realpeer_log_rate {
+    /**
+     * Milliseconds from one line to the next; 0: a line for each.
+     */
+    uint32_t interval;
+    /**
+     * So many may come at once.
+     */
+    uint32_t burst;
+} realpeer_log_rate;
+
+/**
+ * What the refusals of a listener have taken of the log, to be zeroed before
+ * it is used. It may be in memory that threads or processes share, and be in
+ * use by several calls at once.
+ */
+typedef struct realpeer_log_limit {
+    /**
+     * The library's own.
+     */
+    uint32_t state[64];
+} realpeer_log_limit;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1725,6 +1759,66 @@ int32_t realpeer_counters_write(const struct realpeer_counters *counters,
                                 uint64_t now,
                                 realpeer_write_fn write,
                                 void *context);
+
+/**
+ * Reads a rate as it stands in configurations: "10r/s", "30r/m" or "off", and
+ * behind a rate "burst=100".
+ *
+ * @param rate NULL for the default, which is 10r/s burst=100
+ * @param burst NULL where nothing is said
+ * @param out filled in where both are right, else left alone
+ * @param out_size sizeof(realpeer_log_rate)
+ * @return 0; REALPEER_ERROR_BAD_RATE, REALPEER_ERROR_BAD_BURST,
+ *   REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_log_rate_parse(const char *rate,
+                                size_t rate_len,
+                                const char *burst,
+                                size_t burst_len,
+                                struct realpeer_log_rate *out,
+                                size_t out_size);
+
+/**
+ * Whether the line of a refused connection is to be written.
+ *
+ * @param limit of the listener
+ * @param rate NULL for the default
+ * @param rate_size sizeof(realpeer_log_rate)
+ * @param result why it was refused
+ * @param now milliseconds of a clock that is the same for all who share the
+ *   limit
+ * @param held_back with 1: how many lines about this result were held back
+ *   until now. Unless it is 0, a line that says so is to be written, too.
+ * @return 1: it is to be written; 0: it is held back, which has been counted;
+ *   REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_log_refused(struct realpeer_log_limit *limit,
+                             const struct realpeer_log_rate *rate,
+                             size_t rate_size,
+                             int32_t result,
+                             uint64_t now,
+                             uint32_t *held_back);
+
+/**
+ * What there is to say of lines that were held back, one result at a time: to
+ * be called until it does not return 1. After the end of a flood there may be
+ * no refusal that says it, so this is to be called now and then.
+ *
+ * @param limit of the listener
+ * @param rate NULL when nobody will ask again: all there is to say
+ * @param rate_size sizeof(realpeer_log_rate)
+ * @param now as for realpeer_log_refused
+ * @param result with 1: why they were refused
+ * @param held_back with 1: how many, since this was said last
+ * @return 1: a line that says so is to be written; 0: there is nothing to say;
+ *   2: not yet; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_log_held_back(struct realpeer_log_limit *limit,
+                               const struct realpeer_log_rate *rate,
+                               size_t rate_size,
+                               uint64_t now,
+                               int32_t *result,
+                               uint32_t *held_back);
 
 #ifdef __cplusplus
 }  // extern "C"

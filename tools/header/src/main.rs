@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::{fs, io};
 
 /// What C gets to see is in these files; the order is that of the header.
-const SOURCES: [&str; 19] = [
+const SOURCES: [&str; 20] = [
     "src/outcome.rs",
     "src/address.rs",
     "src/parse.rs",
@@ -32,6 +32,7 @@ const SOURCES: [&str; 19] = [
     "src/ffi/socket.rs",
     "src/ffi/counters.rs",
     "src/ffi/status.rs",
+    "src/ffi/log.rs",
 ];
 const HEADER: &str = "include/realpeer.h";
 const COLUMNS: usize = 79;
