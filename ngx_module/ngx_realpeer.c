@@ -522,19 +522,8 @@ ngx_realpeer_drop(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 static void
 ngx_realpeer_refuse(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 {
-    int32_t     result;
-    ngx_uint_t  level;
-
     ngx_realpeer_count_decided(c, ctx);
-
-    result = ctx->decision.result;
-    level = realpeer_result_is_quiet(result) ? NGX_LOG_INFO : NGX_LOG_ERR;
-
-    c->log->action = NULL;
-
-    ngx_log_error(level, c->log, 0, "realpeer: refused %s (%s)",
-                  realpeer_result_name(result), realpeer_strerror(result));
-
+    ngx_realpeer_log_refused(c, ctx);
     ngx_realpeer_close(c);
 }
 

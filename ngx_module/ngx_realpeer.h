@@ -51,12 +51,14 @@ typedef struct {
     size_t                         zone;       /* 0: "off" */
 
     realpeer_settings              settings;
+    realpeer_log_rate              log_rate;
 
     /* the first directive of ours at this level; no file: there is none */
     ngx_realpeer_place_t           place;
 
     unsigned                       off:1;
     unsigned                       prepared:1;
+    unsigned                       log_rate_set:1;
 } ngx_realpeer_conf_t;
 
 
@@ -82,6 +84,7 @@ typedef struct {
     struct sockaddr               *sockaddr;
     ngx_str_t                      text;
     ngx_realpeer_conf_t           *conf;
+    realpeer_log_limit            *limit;      /* shared by the workers */
 
     /* where it counts, and as what; NULL: nowhere */
     ngx_realpeer_zone_t           *zone;
@@ -113,6 +116,11 @@ typedef struct {
 
     ngx_connection_handler_pt      handler;    /* the one we stand in for */
     ngx_realpeer_addr_t           *policies;   /* of each of the addresses */
+
+    ngx_queue_t                    queue;      /* all with a policy */
+    ngx_cycle_t                   *cycle;
+    ngx_log_t                     *log;
+    ngx_shm_t                      shm;        /* of the limits */
 } ngx_realpeer_port_t;
 
 
@@ -179,6 +187,11 @@ typedef struct {
       ngx_realpeer_no_address,                                                \
       offset, 0, NULL },                                                      \
                                                                               \
+    { ngx_string("realpeer_log_limit"),                                       \
+      main|type|NGX_CONF_TAKE12,                                              \
+      ngx_realpeer_log_limit,                                                 \
+      offset, 0, NULL },                                                      \
+                                                                              \
     { ngx_string("realpeer_zone"),                                            \
       main|NGX_CONF_TAKE1,                                                    \
       ngx_realpeer_zone,                                                      \
@@ -197,6 +210,7 @@ char *ngx_realpeer_no_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_realpeer_check_server(ngx_log_t *log, ngx_str_t *listen,
     ngx_realpeer_server_t *server, ngx_realpeer_server_t *ruling);
 ngx_realpeer_place_t *ngx_realpeer_policy_place(ngx_realpeer_conf_t *rcf);
+void ngx_realpeer_mark(ngx_conf_t *cf, ngx_realpeer_conf_t *rcf);
 
 #define ngx_realpeer_states(rcf)       ((rcf)->place.file.len != 0)
 #define ngx_realpeer_has_policy(rcf)   ((rcf)->rules != NULL)
@@ -223,6 +237,16 @@ void ngx_realpeer_init_connection(ngx_connection_t *c);
 ngx_realpeer_ctx_t *ngx_realpeer_get_ctx(ngx_connection_t *c,
     ngx_uint_t pending);
 void ngx_realpeer_close(ngx_connection_t *c);
+
+/* ngx_realpeer_log.c: the lines of refused connections */
+
+char *ngx_realpeer_log_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+void ngx_realpeer_merge_log_limit(ngx_realpeer_conf_t *prev,
+    ngx_realpeer_conf_t *conf);
+ngx_int_t ngx_realpeer_limit_port(ngx_cycle_t *cycle, ngx_listening_t *ls,
+    ngx_realpeer_port_t *port);
+void ngx_realpeer_log_refused(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
+void ngx_realpeer_log_exit_process(ngx_cycle_t *cycle);
 
 /* ngx_realpeer_client.c: connections that go on */
 

@@ -53,7 +53,7 @@ ngx_realpeer_wrap(ngx_cycle_t *cycle, ngx_listening_t *ls,
 
     native = ls->servers;
 
-    port = ngx_palloc(cycle->pool, sizeof(ngx_realpeer_port_t));
+    port = ngx_pcalloc(cycle->pool, sizeof(ngx_realpeer_port_t));
     if (port == NULL) {
         return NGX_ERROR;
     }
@@ -98,6 +98,10 @@ ngx_realpeer_wrap(ngx_cycle_t *cycle, ngx_listening_t *ls,
 
     if (policies == 0 || ls->type != SOCK_STREAM) {
         return NGX_OK;
+    }
+
+    if (ngx_realpeer_limit_port(cycle, ls, port) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     ls->servers = port;

@@ -102,7 +102,7 @@ pub use h2::{h2_bodies, h2_requests};
 pub use haproxy::HaProxy;
 pub use header::{V2, aws_header, ssl_value, v1};
 pub use http::Response;
-pub use log::Refusal;
+pub use log::{HeldBack, Refusal};
 pub use logs::Logs;
 pub use mail_backend::{MailBackend, MailProtocol};
 pub use mpm::Mpm;
