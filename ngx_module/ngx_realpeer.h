@@ -266,6 +266,7 @@ void ngx_realpeer_exit_process(ngx_cycle_t *cycle);
 void ngx_realpeer_count_waiting(ngx_realpeer_ctx_t *ctx);
 void ngx_realpeer_count_decided(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
 void ngx_realpeer_count_dropped(ngx_realpeer_ctx_t *ctx);
+void ngx_realpeer_count_held(ngx_realpeer_ctx_t *ctx);
 
 /* ngx_realpeer_variables.c: what is known of a connection, as text */
 

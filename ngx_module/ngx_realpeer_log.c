@@ -220,6 +220,7 @@ ngx_realpeer_log_refused(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
                              ngx_current_msec, &held_back)
         == 0)
     {
+        ngx_realpeer_count_held(ctx);
         ngx_realpeer_tell_later();
         return;
     }

@@ -126,7 +126,7 @@ ngx_realpeer_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 /*
  * The zone of a configuration, which comes to be with the first who asks.  NULL
- * is an error; modules of different versions do not get that far.
+ * is an error, such as that of modules of different versions.
  */
 
 ngx_realpeer_zone_t *
@@ -647,5 +647,21 @@ ngx_realpeer_count_dropped(ngx_realpeer_ctx_t *ctx)
     if (zone) {
         ngx_realpeer_count_no_longer(ctx);
         (void) realpeer_counters_dropped(&zone->counters, ctx->addr->slot);
+    }
+}
+
+
+/* the line of a refused connection was held back */
+
+void
+ngx_realpeer_count_held(ngx_realpeer_ctx_t *ctx)
+{
+    ngx_realpeer_zone_t  *zone;
+
+    zone = ctx->addr->zone;
+
+    if (zone) {
+        (void) realpeer_counters_held(&zone->counters, ctx->addr->slot,
+                                      ctx->decision.result);
     }
 }

@@ -39,4 +39,4 @@ th{color:var(--soft);font-size:.85rem;font-weight:400}\
 .scale{display:flex;justify-content:space-between;font-size:.8rem}\
 @media(max-width:44rem){body{padding:.75rem}section{padding:.75rem}\
 .halves{grid-template-columns:1fr;gap:1rem}.why,.bar{display:none}\
-.sources{font-size:.9rem}}";
+.sources{font-size:.85rem}.sources th,.sources td{padding-left:.15rem;padding-right:.15rem}}";

@@ -279,6 +279,22 @@ on_each_nginx! {
         assert!(page.contains("127.0.0.4") && page.contains("untrusted"));
     }
 
+    /// Logged or not, a refusal is counted.
+    fn lines_that_are_held_back_are_counted(which) {
+        let mut site = Site::new(which);
+        let trio = Trio::new(&mut site);
+        trio.write(&mut site, "", &format!("{REQUIRE} realpeer_log_limit 1r/m burst=2;"));
+        let status = serve(&mut site);
+        let _nginx = site.start();
+        for (front, port) in trio.each() {
+            (0..7).for_each(|_| Client::connect(port).send("hello, world").must_be_closed());
+            let listener = status.listener(front.kind().subsystem(), port);
+            assert_eq!(listener["connections"]["refused"]["no_header"], 7);
+            assert_eq!(listener["log_held"]["no_header"], 5);
+            assert_eq!(listener["log_held"]["silent"], 0);
+        }
+    }
+
     fn promtool_has_nothing_to_say(which) {
         let mut site = Site::new(which);
         let trio = Trio::new(&mut site);
