@@ -46,14 +46,14 @@ struct Written {
 }
 
 impl Written {
-    fn by(logs: &Logs) -> Self {
-        let log = logs.error_log();
-        let ours = log.lines().filter(|line| line.contains(" realpeer: "));
-        Self {
-            refusals: logs.refusals(),
-            held_back: logs.held_back(),
-            bytes: ours.map(|line| line.len() + 1).sum(),
-        }
+    fn about(port: u16, logs: &Logs) -> Self {
+        let listener = format!("127.0.0.1:{port}");
+        let (log, part) = (logs.error_log(), format!(", listener: {listener}"));
+        let ours = log.lines().filter(|line| line.contains(&part));
+        let (mut refusals, mut held_back) = (logs.refusals(), logs.held_back());
+        refusals.retain(|refusal| refusal.listener == listener);
+        held_back.retain(|line| line.listener == listener);
+        Self { refusals, held_back, bytes: ours.map(|line| line.len() + 1).sum() }
     }
 
     fn lines_of(&self, result: &str) -> usize {
@@ -103,12 +103,8 @@ on_each_nginx! {
         }
         nginx.quit();
         for port in ports {
-            let mut written = Written::by(&nginx);
-            let listener = format!("127.0.0.1:{port}");
-            written.refusals.retain(|refusal| refusal.listener == listener);
-            written.held_back.retain(|line| line.listener == listener);
-            written.bytes /= 2;
-            println!("{}: {} bytes for {}", listener, written.bytes, flood_size());
+            let written = Written::about(port, &nginx);
+            println!("{} bytes for {}", written.bytes, flood_size());
             let (bad_v1, no_header) = shares(flood_size());
             written.must_tell_of(bad_v1, no_header);
             // The workers share the limit, and one of them tells what is left.
@@ -124,7 +120,7 @@ on_each_nginx! {
         let nginx = site.start();
         flood(port, 400);
         let written = wait_until("all to be told of", || {
-            let written = Written::by(&nginx);
+            let written = Written::about(port, &nginx);
             (written.told_of("bad_v1") == 100 && written.told_of("no_header") == 300)
                 .then_some(written)
         });
@@ -143,7 +139,7 @@ on_each_nginx! {
         wait_until("another worker", || (nginx.workers() != before && !nginx.workers().is_empty()).then_some(()));
         flood(port, 400);
         nginx.quit();
-        let written = Written::by(&nginx);
+        let written = Written::about(port, &nginx);
         written.must_tell_of(200, 600);
         written.must_be_short(1);
     }
@@ -156,7 +152,7 @@ on_each_nginx! {
         flood(port, 400);
         nginx.reload(|_| ());
         wait_until("all to be told of", || {
-            let written = Written::by(&nginx);
+            let written = Written::about(port, &nginx);
             (written.told_of("bad_v1") == 100 && written.told_of("no_header") == 300).then_some(())
         });
     }
@@ -176,7 +172,7 @@ on_each_nginx! {
             }
         }
         nginx.quit();
-        let written = Written::by(&nginx);
+        let written = Written::about(port, &nginx);
         assert_eq!(written.lines_of("silent"), 20);
         let [held_back] = &written.held_back[..] else { panic!("{:?}", written.held_back) };
         assert_eq!((held_back.lines, &*held_back.level), (10, "info"));
@@ -205,7 +201,7 @@ on_each_mpm! {
         let (mut apache, port) = apache_with(mpm, "1r/m burst=20");
         flood(port, flood_size());
         apache.stop();
-        let written = Written::by(&apache);
+        let written = Written::about(port, &apache);
         println!("{mpm:?}: {} bytes for {}", written.bytes, flood_size());
         let (bad_v1, no_header) = shares(flood_size());
         written.must_tell_of(bad_v1, no_header);
@@ -217,7 +213,7 @@ on_each_mpm! {
         let (apache, port) = apache_with(mpm, "50r/s burst=5");
         flood(port, 400);
         wait_until("all to be told of", || {
-            let written = Written::by(&apache);
+            let written = Written::about(port, &apache);
             (written.told_of("bad_v1") == 100 && written.told_of("no_header") == 300).then_some(())
         });
         assert!(!apache.held_back().is_empty());
@@ -228,7 +224,7 @@ on_each_mpm! {
         flood(port, 400);
         apache.graceful(|_| ());
         wait_until("all to be told of", || {
-            let written = Written::by(&apache);
+            let written = Written::about(port, &apache);
             (written.told_of("bad_v1") == 100 && written.told_of("no_header") == 300).then_some(())
         });
     }
