@@ -202,13 +202,12 @@ static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
     char text[4 * MOD_REALPEER_LOG_BYTES];
     int32_t result = rc->decision.result;
     int32_t n;
+    int level;
     int state = AP_MPMQ_RUNNING;
 
     if (len > MOD_REALPEER_LOG_BYTES) {
         len = MOD_REALPEER_LOG_BYTES;
     }
-
-    n = realpeer_escape(data, len, text, sizeof(text));
 
     /* It may not have been the peer: httpd that stops closes what waits. */
 
@@ -216,9 +215,19 @@ static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
         (void) ap_mpm_query(AP_MPMQ_MPM_STATE, &state);
     }
 
-    ap_log_cerror(APLOG_MARK,
-                  realpeer_result_is_quiet(result) || state == AP_MPMQ_STOPPING
-                  ? APLOG_INFO : APLOG_ERR, 0, c,
+    level = realpeer_result_is_quiet(result) || state == AP_MPMQ_STOPPING
+            ? APLOG_INFO : APLOG_ERR;
+
+    c->aborted = 1;
+
+    if (!APLOG_C_IS_LEVEL(c, level)
+        || !mod_realpeer_may_log(c, rc->conf, result)) {
+        return;
+    }
+
+    n = realpeer_escape(data, len, text, sizeof(text));
+
+    ap_log_cerror(APLOG_MARK, level, 0, c,
                   "realpeer: refused %s (%s), peer: %s, listener: %s%s%.*s%s",
                   realpeer_result_name(result),
                   realpeer_strerror(result),
@@ -228,8 +237,6 @@ static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
                                              c->local_ip),
                   n > 0 ? ", first bytes: \"" : "", (int) n, text,
                   n > 0 ? "\"" : "");
-
-    c->aborted = 1;
 }
 
 

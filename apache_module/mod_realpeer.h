@@ -13,6 +13,7 @@
  *   wait.c           a connection whose header is not whole
  *   watch.c          the deadlines of those that no thread waits for
  *   client.c         the connection, as it would be had the client connected
+ *   limit.c          how many lines refused connections get in the log
  *   env.c            REALPEER_* for logs, expressions and programs
  */
 
@@ -106,6 +107,8 @@ typedef struct {
     apr_array_header_t *tlvs;     /* mod_realpeer_tlv_t; NULL: none */
     int off;
     int no_address_set;
+    realpeer_log_rate log_rate;
+    int log_rate_set;
     mod_realpeer_place_t place;   /* of this level's first directive; or NULL */
 } mod_realpeer_conf_t;
 
@@ -144,6 +147,8 @@ apr_interval_time_t mod_realpeer_timeout(const mod_realpeer_conf_t *conf);
 
 int mod_realpeer_check_config(apr_pool_t *pconf, apr_pool_t *plog,
                               apr_pool_t *ptemp, server_rec *main_server);
+const char *mod_realpeer_listener(apr_pool_t *p, apr_sockaddr_t *addr,
+                                  apr_port_t port);
 
 /* connection.c */
 
@@ -173,6 +178,14 @@ mod_realpeer_watch_t *mod_realpeer_watch(conn_rec *c, int fd,
 void mod_realpeer_watch_arm(mod_realpeer_watch_t *watch);
 int mod_realpeer_watch_hold(mod_realpeer_watch_t *watch);
 void mod_realpeer_unwatch(conn_rec *c, mod_realpeer_watch_t *watch);
+
+/* limit.c */
+
+int mod_realpeer_init_limits(apr_pool_t *pconf, server_rec *main_server);
+void mod_realpeer_limits_init_child(apr_pool_t *pchild);
+int mod_realpeer_monitor(apr_pool_t *p, server_rec *s);
+int mod_realpeer_may_log(const conn_rec *c, const mod_realpeer_conf_t *conf,
+                         int32_t result);
 
 /* client.c */
 

@@ -107,7 +107,7 @@ pub use haproxy::HaProxy;
 pub use header::{V2, aws_header, ssl_value, v1};
 pub use holdings::Holdings;
 pub use http::Response;
-pub use log::Refusal;
+pub use log::{HeldBack, Refusal};
 pub use logs::Logs;
 pub use mail_backend::{MailBackend, MailProtocol};
 pub use mpm::Mpm;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::log::Refusal;
+use crate::log::{HeldBack, Refusal};
 use crate::wait::wait_until;
 
 /// The logs in a server's folder: `error.log`, `access.log`, and others that a
@@ -74,6 +74,11 @@ impl Logs {
     /// All refusals logged so far.
     pub fn refusals(&self) -> Vec<Refusal> {
         self.error_log().lines().filter_map(Refusal::parse).collect()
+    }
+
+    /// What it has said of refusals that it did not log.
+    pub fn held_back(&self) -> Vec<HeldBack> {
+        self.error_log().lines().filter_map(HeldBack::parse).collect()
     }
 
     /// The refusals logged since this was asked last.

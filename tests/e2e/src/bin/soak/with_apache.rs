@@ -38,7 +38,7 @@ pub fn start(mpm: Mpm, watch: Watch, folder: &Path) -> (Running, Server) {
     }
     // The log names connections by numbers of their own: ports are used again.
     site.config(format!(
-        "RealPeerTimeout 2s\nRealPeerTLV hex_0xEA\n\
+        "RealPeerTimeout 2s\nRealPeerLogLimit off\nRealPeerTLV hex_0xEA\n\
          Timeout 2\nKeepAliveTimeout 1\nMaxMemFree 16\nRequestReadTimeout header=1 body=1\n\
          ErrorLogFormat \"[%t] [%-m:%l] [pid %P:tid %T] [client\\ %a] *%{{c}}L %M\"\n\
          LogFormat \"%{{local}}p %{{REALPEER_RESULT}}e %{{REALPEER_TLV_AUTHORITY}}e \
