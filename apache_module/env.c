@@ -35,16 +35,38 @@ static const char *mod_realpeer_variable(apr_pool_t *p, const char *name);
 static void mod_realpeer_drop_lookalikes(request_rec *r);
 
 
+/* Those that nobody has to ask for, of which each has its variable. */
+
+static apr_array_header_t *mod_realpeer_tlvs;
+
+
+void mod_realpeer_name_tlvs(apr_pool_t *p)
+{
+    const char *name;
+    size_t place;
+
+    mod_realpeer_tlvs = apr_array_make(p, 32, sizeof(mod_realpeer_tlv_t *));
+
+    for (place = 0; (name = realpeer_tlv_field_name(place)); place++) {
+
+        /* This one is long: it has to be asked for. */
+        if (strcmp(name, "ssl_client_cert") == 0) {
+            continue;
+        }
+
+        APR_ARRAY_PUSH(mod_realpeer_tlvs, mod_realpeer_tlv_t *)
+            = mod_realpeer_parse_tlv(p, name);
+    }
+}
+
+
 void mod_realpeer_make_env(conn_rec *c, mod_realpeer_conn_t *rc,
                            const uint8_t *tlvs, apr_size_t len)
 {
     const realpeer_decision *decision = &rc->decision;
     const mod_realpeer_conf_t *conf = rc->conf;
-    mod_realpeer_tlv_t *tlv;
     apr_pool_t *p = c->pool;
     apr_table_t *env = apr_table_make(p, 16);
-    const char *name;
-    size_t place;
     int i;
 
     rc->env = env;
@@ -73,15 +95,11 @@ void mod_realpeer_make_env(conn_rec *c, mod_realpeer_conn_t *rc,
         return;
     }
 
-    for (place = 0; (name = realpeer_tlv_field_name(place)); place++) {
-
-        /* This one is long: it has to be asked for. */
-        if (strcmp(name, "ssl_client_cert") == 0) {
-            continue;
-        }
-
-        tlv = mod_realpeer_parse_tlv(p, name);
-        mod_realpeer_set_tlv(p, env, tlv, tlvs, len, MOD_REALPEER_LONG);
+    for (i = 0; i < mod_realpeer_tlvs->nelts; i++) {
+        mod_realpeer_set_tlv(p, env,
+                             APR_ARRAY_IDX(mod_realpeer_tlvs, i,
+                                           mod_realpeer_tlv_t *),
+                             tlvs, len, MOD_REALPEER_LONG);
     }
 
     for (i = 0; conf->tlvs && i < conf->tlvs->nelts; i++) {

@@ -32,6 +32,7 @@ module AP_MODULE_DECLARE_DATA realpeer_module = {
 static void mod_realpeer_register_hooks(apr_pool_t *p)
 {
     mod_realpeer_register_filter(p);
+    mod_realpeer_name_tlvs(p);
 
     ap_hook_check_config(mod_realpeer_check_config, NULL, NULL,
                          APR_HOOK_MIDDLE);

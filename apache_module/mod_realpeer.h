@@ -184,6 +184,7 @@ const char *mod_realpeer_sockaddr_text(apr_pool_t *p, apr_sockaddr_t *sa,
 
 /* env.c */
 
+void mod_realpeer_name_tlvs(apr_pool_t *p);
 void mod_realpeer_make_env(conn_rec *c, mod_realpeer_conn_t *rc,
                            const uint8_t *tlvs, apr_size_t len);
 void mod_realpeer_pre_read_request(request_rec *r, conn_rec *c);
