@@ -19,6 +19,8 @@ use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
 };
 
+use socket2::{Domain, Socket, Type};
+
 use crate::usage::Worked;
 
 /// What a client says behind its header.
@@ -165,17 +167,30 @@ impl Load {
 
 /// Connections that have sent these bytes and wait, until they are dropped.
 pub(crate) fn waiting(port: u16, count: usize, part: &[u8]) -> Vec<TcpStream> {
-    let one = || {
-        let mut stream = connect(port);
+    let one = |n: usize| {
+        // An address has not as many ports, and others have some of them.
+        let source = Ipv4Addr::new(127, 1, u8::try_from(n / PER_SOURCE).unwrap_or(255), 1);
+        let mut stream = connect_from(source, port);
         send(&mut stream, part);
         stream
     };
-    (0..count).map(|_| one()).collect()
+    (0..count).map(one).collect()
 }
 
+const PER_SOURCE: usize = 5000;
+
 fn connect(port: u16) -> TcpStream {
+    connect_from(Ipv4Addr::LOCALHOST, port)
+}
+
+fn connect_from(source: Ipv4Addr, port: u16) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    if source != Ipv4Addr::LOCALHOST {
+        socket.bind(&SocketAddr::from((source, 0)).into()).expect("a free port");
+    }
     let target = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let stream = TcpStream::connect(target).expect("a listener with room in its queue");
+    socket.connect(&target.into()).expect("a listener with room in its queue");
+    let stream = TcpStream::from(socket);
     stream.set_nodelay(true).expect("an option");
     // The kernel is not to remember hundreds of thousands of ended connections: who
     // has heard the end of the server's answer closes by a reset.

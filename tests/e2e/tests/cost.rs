@@ -188,10 +188,11 @@ on_each_nginx! {
     }
 }
 
-/// mod_remoteip reads the header as any filter does, and leaves what follows to
-/// be read again; we look at it in the socket and take it off.
+/// mod_remoteip reads the header as part of the first request. We have it before
+/// any other module sees the connection: it is looked at in the socket and taken
+/// off, which is all that there is more.
 #[test]
-fn a_connection_to_apache_costs_no_more_than_native() {
+fn a_connection_to_apache_costs_two_looks_at_the_header() {
     let calls = |ours: bool| {
         let mut site =
             if ours { ApacheSite::new(Mpm::Prefork) } else { ApacheSite::native(Mpm::Prefork) };
@@ -215,18 +216,10 @@ fn a_connection_to_apache_costs_no_more_than_native() {
     };
     let (ours, native) = (calls(true), calls(false));
     assert!(ours["accept4"] >= CONNECTIONS, "{ours:#?}");
-    println!("{ours:#?} {native:#?}");
-    compare(
-        &ours,
-        &native,
-        &[
-            &["accept4"],
-            &["fcntl"],
-            &["getsockname"],
-            &["setsockopt"],
-            &["shutdown"],
-            &["write", "writev"],
-            &["close"],
-        ],
-    );
+    assert_eq!(ours["recvfrom"], 2 * CONNECTIONS, "{ours:#?}");
+    assert!(!native.contains_key("recvfrom"), "{native:#?}");
+    // How often it reads in vain depends on how fast the client is.
+    let groups: [&[&str]; 5] =
+        [&["fcntl"], &["getsockname"], &["setsockopt"], &["shutdown"], &["write", "writev"]];
+    compare(&ours, &native, &groups);
 }
