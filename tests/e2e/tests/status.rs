@@ -230,7 +230,7 @@ on_each_nginx! {
         let other = listeners.last().expect("one");
         assert_eq!((&other["subsystem"], &other["listener"]), (&"any".into(), &"other".into()));
         let known = listeners.len() - 1;
-        assert!(known >= 2 && known < 30, "{known}");
+        assert!((2..30).contains(&known), "{known}");
         assert_eq!(other["connections"]["refused"]["no_header"], 30 - known);
         assert_eq!(listeners.iter().map(|one| status.sum(one)).sum::<u64>(), 30);
     }
