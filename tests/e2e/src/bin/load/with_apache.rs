@@ -28,7 +28,7 @@ pub fn start(mpm: Mpm, folder: &Path, needs: &Needs) -> Server {
     // A connection is handed over though nothing has been sent on it.
     site.config(format!(
         "AcceptFilter http none\nListenBacklog {}\nRealPeer require all\n\
-         RealPeerTimeout {}ms\nCustomLog /dev/null e2e\nMaxMemFree 16\n\
+         RealPeerTimeout {}ms\nRealPeerLogLimit off\nCustomLog /dev/null e2e\nMaxMemFree 16\n\
          Listen 127.0.0.1:{status}\n<VirtualHost 127.0.0.1:{status}>\nRealPeer off\n\
          <Location /status>\nSetHandler server-status\n</Location>\n</VirtualHost>",
         needs.backlog,

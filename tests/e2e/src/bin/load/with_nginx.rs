@@ -36,7 +36,10 @@ pub fn start(folder: &Path, needs: &Needs) -> Server {
         let reuseport = if needs.reuseport && kind != Kind::Mail { "reuseport" } else { "" };
         format!("listen 127.0.0.1:{port} backlog={} {reuseport};", needs.backlog)
     };
-    let rules = format!("realpeer require all; realpeer_timeout {}ms;", needs.timeout.as_millis());
+    let rules = format!(
+        "realpeer require all; realpeer_timeout {}ms; realpeer_log_limit off;",
+        needs.timeout.as_millis()
+    );
     let zone = |kind: &str| format!("limit_conn_zone $binary_remote_addr zone={kind}:1m;");
     site.http(format!(
         "{rules} {} access_log off;
