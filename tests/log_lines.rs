@@ -29,7 +29,8 @@ struct Text(Vec<String>);
 impl Text {
     /// Of a format, with what nginx and APR know behind a `%`.
     fn of_format(format: &str) -> Text {
-        const GAPS: &[&str] = &["%.*s", "%*s", "%uz", "%ui", "%V", "%s", "%d", "%u", "%z", "\0"];
+        const GAPS: &[&str] =
+            &["%.*s", "%*s", "%uA", "%uD", "%ui", "%uz", "%V", "%d", "%i", "%s", "%u", "%z", "\0"];
         let mut pieces = vec![String::new()];
         let mut rest = format;
         while let Some(c) = rest.chars().next() {
@@ -122,31 +123,43 @@ fn literal(source: &str) -> (String, usize) {
     panic!("a literal without an end: {source:.60}");
 }
 
+/// The files in C or Rust in a folder, and in those within.
+fn sources(folder: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).expect(folder) {
+        let entry = entry.expect(folder);
+        let name = format!("{folder}/{}", entry.file_name().to_str().expect("UTF-8"));
+        if entry.file_type().expect(folder).is_dir() {
+            files.extend(sources(&name));
+        } else if name.ends_with(".c") || name.ends_with(".rs") {
+            files.push(name);
+        }
+    }
+    files
+}
+
 /// What there is to be listed, and where it is written.
 fn texts() -> Vec<(String, Text)> {
     let mut texts = Vec::new();
-    for folder in ["ngx_module", "apache_module"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-        for entry in fs::read_dir(path).expect(folder) {
-            let name = entry.expect(folder).file_name().into_string().expect("UTF-8");
-            if name.ends_with(".c") {
-                let file = format!("{folder}/{name}");
-                let source = read(&file);
-                let code = source.lines().filter(|line| !line.starts_with("#include"));
-                for text in literals(&code.collect::<Vec<_>>().join("\n")) {
-                    texts.push((file.clone(), text));
-                }
-            }
+    for file in ["ngx_module", "apache_module"].iter().flat_map(|folder| sources(folder)) {
+        let source = read(&file);
+        let code = source.lines().filter(|line| !line.starts_with("#include"));
+        for text in literals(&code.collect::<Vec<_>>().join("\n")) {
+            texts.push((file.clone(), text));
         }
     }
-    for file in ["src/rules.rs", "src/write/mod.rs", "src/ffi/outcome.rs"] {
-        let source = read(file);
-        let phrases = source.split("c\"").skip(1).map(|rest| literal(&format!("\"{rest}")).0);
-        texts.extend(phrases.map(|text| (file.to_owned(), text)));
+    for file in sources("src") {
+        let source = read(&file);
+        let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let code = code.collect::<Vec<_>>().join("\n");
+        let phrases = code.split("c\"").skip(1).map(|rest| literal(&format!("\"{rest}")).0);
+        texts.extend(phrases.map(|text| (file.clone(), text)));
     }
     texts.retain(|(_, text)| text.trim().contains(' ') && !NO_LINES.contains(&text.as_str()));
     let mut texts: Vec<_> =
         texts.into_iter().map(|(file, text)| (file, Text::of_format(&text))).collect();
+    // Those of the results again, as they stand in a line.
     for outcome in Outcome::ALL.iter().filter(|outcome| **outcome != Outcome::More) {
         let line = match (*outcome as i32) < 0 {
             true => format!("refused {} ({})", outcome.name(), outcome.text()),
