@@ -153,8 +153,11 @@ fn texts() -> Vec<(String, Text)> {
         let source = read(&file);
         let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
         let code = code.collect::<Vec<_>>().join("\n");
-        let phrases = code.split("c\"").skip(1).map(|rest| literal(&format!("\"{rest}")).0);
-        texts.extend(phrases.map(|text| (file.clone(), text)));
+        for (at, _) in code.match_indices("c\"") {
+            if !code[..at].ends_with(|before: char| before.is_alphanumeric()) {
+                texts.push((file.clone(), literal(&code[at + 1..]).0));
+            }
+        }
     }
     texts.retain(|(_, text)| text.trim().contains(' ') && !NO_LINES.contains(&text.as_str()));
     let mut texts: Vec<_> =
