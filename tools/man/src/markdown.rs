@@ -93,6 +93,8 @@ fn render<'a>(blocks: impl Iterator<Item = &'a Block>) -> String {
             Block::Heading(1, _) => out += &section("Description"),
             Block::Heading(2, title) => out += &section(&plain(title)),
             Block::Heading(_, title) => out += &subsection(&plain(title)),
+            // A picture.
+            Block::Paragraph(text) if text.starts_with("![") => {}
             Block::Paragraph(text) => out += &format!(".PP\n{}\n", inline(text)),
             Block::Item(text) => out += &format!(".IP \\(bu 2\n{}\n", inline(text)),
             Block::Code(text) => out += &code(text),
@@ -192,13 +194,11 @@ fn pieces(text: &str) -> Vec<(char, String)> {
     pieces
 }
 
-/// The link or picture that begins here: its text, its address, its length.
+/// The link that begins here: its text, its address, its length.
 fn link(text: &str) -> Option<(&str, &str, usize)> {
-    let start = text.strip_prefix("![").or_else(|| text.strip_prefix('['))?;
-    let (name, rest) = start.split_once("](")?;
+    let (name, rest) = text.strip_prefix('[')?.split_once("](")?;
     let (url, _) = rest.split_once(')').filter(|_| !name.contains('['))?;
-    let mark = text.len() - start.len();
-    Some((name, url, mark + name.len() + 2 + url.len() + 1))
+    Some((name, url, 1 + name.len() + 2 + url.len() + 1))
 }
 
 #[cfg(test)]
@@ -225,6 +225,7 @@ mod tests {
 
     #[test]
     fn what_a_line_goes_on_with() {
+        assert_eq!(part("![A picture](of.png)\n"), "");
         let text = "One\ntwo.\n\n- three\n  four\n- five\n\n    code\n\n    more\nsix";
         let expected = [
             Block::Paragraph("One two.".into()),
