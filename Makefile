@@ -127,12 +127,13 @@ cli: setup-build
 	@mkdir -p build/bin
 	@tools/install-changed $(RELEASE)/realpeer build/bin/realpeer
 
-## man           writes man/ and completions/ anew from what the command says
+## man           writes man/ and completions/ anew from the command, the C header
+##               and the documents of the modules
 .PHONY: man
 man: setup-build
 	@$(CARGO) run --quiet --locked -p realpeer-man
 
-## man-check     says which of them are not what the command says
+## man-check     says which of them are not what they are made from
 .PHONY: man-check
 man-check: setup-build
 	@$(CARGO) run --quiet --locked -p realpeer-man -- --check

@@ -1,8 +1,12 @@
-//! Writes the manual pages of the command (`man/*.1`) and completions for shells
-//! (`completions/`), or with `--check` says which of those that are checked in are
-//! not up to date.
+//! Writes the manual pages (`man/`) and completions for shells (`completions/`), or
+//! with `--check` says which of those that are checked in are not up to date. The pages
+//! of the command come from what it says of itself, that of the library from the C
+//! header, and those of the modules from their documents.
 
+mod library;
+mod markdown;
 mod pages;
+mod roff;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +26,7 @@ fn main() -> ExitCode {
         }
     };
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    match files().and_then(|files| settle(&root, &files, check)) {
+    match files(&root).and_then(|files| settle(&root, &files, check)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("realpeer-man: {error}");
@@ -34,9 +38,16 @@ fn main() -> ExitCode {
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// What is to be in both folders.
-fn files() -> io::Result<Files> {
+fn files(root: &Path) -> io::Result<Files> {
     let mut command = realpeer_cli::Cli::command();
+    let version = command.get_version().unwrap_or_default().to_owned();
     let mut files = BTreeMap::new();
+    let header = fs::read_to_string(root.join("include/realpeer.h"))?;
+    files.insert("man/librealpeer.3".into(), library::page(&header, &version).into());
+    for (server, document) in [("nginx", "docs/nginx.md"), ("apache", "docs/apache.md")] {
+        let page = module(server, &fs::read_to_string(root.join(document))?, &version);
+        files.insert(format!("man/realpeer-{server}.5").into(), page.into());
+    }
     for (name, page) in pages::all(&command)? {
         files.insert(Path::new("man").join(name), page);
     }
@@ -48,6 +59,20 @@ fn files() -> io::Result<Files> {
         files.insert(Path::new("completions").join(name), text);
     }
     Ok(files)
+}
+
+/// The page of a module, whose document is its reference.
+fn module(server: &str, document: &str, version: &str) -> String {
+    let phrase = format!("the PROXY protocol in {server}, by source: directives and variables");
+    let mut page = roff::head(&format!("realpeer-{server}"), 5, version, &phrase);
+    page += &markdown::page(document);
+    let other = if server == "nginx" { "realpeer-apache" } else { "realpeer-nginx" };
+    page + &roff::see_also(&[
+        ("realpeer", 1),
+        ("realpeer-check", 1),
+        (other, 5),
+        ("librealpeer", 3),
+    ])
 }
 
 fn settle(root: &Path, files: &Files, check: bool) -> io::Result<()> {
@@ -79,7 +104,7 @@ fn settle(root: &Path, files: &Files, check: bool) -> io::Result<()> {
     }
     let names: Vec<_> = stale.iter().map(|name| name.display().to_string()).collect();
     Err(io::Error::other(format!(
-        "not what the command says of itself: {}; run `make man` and commit man/ and completions/",
+        "not what they are made from: {}; run `make man` and commit man/ and completions/",
         names.join(", ")
     )))
 }

@@ -5,6 +5,8 @@ use std::io;
 use clap::Command;
 use clap_mangen::Man;
 
+use crate::roff::escaped;
+
 /// What is shown on the pages of these commands, and what it does.
 const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     (
@@ -126,15 +128,4 @@ fn see_also(command: &Command, name: &str, page: &mut Vec<u8>) {
     section("SEE ALSO", page);
     let pages: Vec<_> = pages.iter().map(|page| format!("\\fB{}\\fR(1)", escaped(page))).collect();
     page.extend(format!("{}\n", pages.join(",\n")).bytes());
-}
-
-/// For roff: a backslash, a minus that can be copied, and lines that are no
-/// requests.
-fn escaped(text: &str) -> String {
-    let text = text.replace('\\', "\\e").replace('-', "\\-");
-    let lines = text.lines().map(|line| match line.starts_with(['.', '\'']) {
-        true => format!("\\&{line}"),
-        false => line.to_owned(),
-    });
-    lines.collect::<Vec<_>>().join("\n")
 }
