@@ -20,6 +20,13 @@ const NO_LINES: &[&str] = &[
     "the versions that are accepted: 1, 2 or both",
     "TLVs to be put into REALPEER_TLV_* as well",
     "(no name)",
+    "GET, HEAD",
+    "only GET and HEADn",
+    "the format is prometheus, json or htmln",
+    "default-src 'none'; style-src 'unsafe-inline'",
+    "text/plain; version=0.0.4; charset=utf-8",
+    "text/html; charset=utf-8",
+    "how many lines refused connections get in the log, such as \"10r/s burst=100\", or \"off\"",
 ];
 
 /// A text with gaps, where something is filled in.
