@@ -135,7 +135,8 @@ fn start_nginx(setup: &Setup, which: Which, case: &Case, way: Way) -> Server {
     let connections = match setup.counted {
         // valgrind has few descriptors to give.
         Counted::Instructions => setup.waiting + 100,
-        _ => most_connections(),
+        // With few left it would close those that wait.
+        _ => most_connections() * 5 / 4,
     };
     site.events(&format!("worker_connections {connections};"));
 
