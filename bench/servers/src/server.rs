@@ -81,6 +81,15 @@ impl Server {
         Worked::new(self.workers())
     }
 
+    /// Serves one connection: the worker has opened by then what it keeps open, and
+    /// closed what it does not.
+    pub(crate) fn settle(&self) -> Worked {
+        let worked = self.worked();
+        self.load.one_by_one(&worked, 1);
+        worked.wait_until_at_rest();
+        worked
+    }
+
     fn end(&mut self) {
         match &mut self.running {
             Running::Nginx(nginx) => nginx.quit(),
