@@ -187,13 +187,20 @@ conformance: setup-check nginx nginx-src apache
 
 ## soak          CONNECTIONS=20000 of every kind through each module: alone, with
 ##               sanitizers and under valgrind; SEED=1 for the same ones again;
-##               SERVERS="nginx event worker prefork", the latter three Apache's
+##               SERVERS="nginx event worker prefork", the latter three Apache's;
+##               with MINUTES=10 load and faults instead, WAITING=50000 at once
 CONNECTIONS = 20000
 SEED = 1
 SERVERS =
+MINUTES =
+WAITING = 50000
 .PHONY: soak
 soak: setup-check lib
+ifeq ($(MINUTES),)
 	+@CARGO="$(CARGO)" SERVERS="$(SERVERS)" tools/soak "$(CONNECTIONS)" "$(CONNECTIONS)" "$(SEED)"
+else
+	+@CARGO="$(CARGO)" SERVERS="$(SERVERS)" tools/load "$(MINUTES)" "$(WAITING)"
+endif
 
 ## fuzz          libFuzzer, SECONDS=60 for each target; grows a corpus in build/fuzz
 SECONDS = 60

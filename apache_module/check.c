@@ -37,6 +37,8 @@ static int mod_realpeer_same_policy(const mod_realpeer_conf_t *one,
                                     const mod_realpeer_conf_t *two);
 static uint32_t mod_realpeer_max_header(const mod_realpeer_conf_t *conf);
 static int mod_realpeer_versions(const mod_realpeer_conf_t *conf);
+static int mod_realpeer_same_log_rate(const mod_realpeer_conf_t *one,
+                                      const mod_realpeer_conf_t *two);
 static int mod_realpeer_same_tlvs(const apr_array_header_t *one,
                                   const apr_array_header_t *two);
 static int mod_realpeer_check_native(apr_pool_t *ptemp, server_rec *first,
@@ -53,8 +55,6 @@ static int mod_realpeer_covers(server_addr_rec *one, apr_sockaddr_t *addr,
                                apr_port_t port);
 static int mod_realpeer_is_wildcard(const apr_sockaddr_t *sa);
 static const char *mod_realpeer_server_name(server_rec *s);
-static const char *mod_realpeer_listener(apr_pool_t *p, apr_sockaddr_t *addr,
-                                         apr_port_t port);
 
 
 int mod_realpeer_check_config(apr_pool_t *pconf, apr_pool_t *plog,
@@ -277,6 +277,7 @@ static int mod_realpeer_same_policy(const mod_realpeer_conf_t *one,
            && mod_realpeer_max_header(one) == mod_realpeer_max_header(two)
            && mod_realpeer_versions(one) == mod_realpeer_versions(two)
            && one->settings.no_address == two->settings.no_address
+           && mod_realpeer_same_log_rate(one, two)
            && mod_realpeer_same_tlvs(one->tlvs, two->tlvs)
            && realpeer_rules_equal(
                       (const realpeer_rule *) one->rules->rules->elts,
@@ -297,6 +298,21 @@ static int mod_realpeer_versions(const mod_realpeer_conf_t *conf)
 {
     return conf->settings.versions ? conf->settings.versions
                                    : REALPEER_VERSION_1 | REALPEER_VERSION_2;
+}
+
+
+static int mod_realpeer_same_log_rate(const mod_realpeer_conf_t *one,
+                                      const mod_realpeer_conf_t *two)
+{
+    realpeer_log_rate rate[2];
+
+    (void) realpeer_log_rate_parse(NULL, 0, NULL, 0, &rate[0],
+                                   sizeof(rate[0]));
+    rate[1] = one->log_rate_set ? one->log_rate : rate[0];
+    rate[0] = two->log_rate_set ? two->log_rate : rate[0];
+
+    return rate[0].interval == rate[1].interval
+           && rate[0].burst == rate[1].burst;
 }
 
 
@@ -446,8 +462,10 @@ static const char *mod_realpeer_server_name(server_rec *s)
 }
 
 
-static const char *mod_realpeer_listener(apr_pool_t *p, apr_sockaddr_t *addr,
-                                         apr_port_t port)
+/* An address that is listened on, as text. */
+
+const char *mod_realpeer_listener(apr_pool_t *p, apr_sockaddr_t *addr,
+                                  apr_port_t port)
 {
     char ip[REALPEER_ADDRESS_TEXT + 16];
     const char *text = ip;

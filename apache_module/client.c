@@ -7,14 +7,15 @@
 #include "mod_realpeer.h"
 
 
-void mod_realpeer_set_client(conn_rec *c, const realpeer_address *client)
+apr_status_t mod_realpeer_set_client(conn_rec *c,
+                                     const realpeer_address *client)
 {
     apr_sockaddr_t *sa = apr_pcalloc(c->pool, sizeof(*sa));
     socklen_t len = sizeof(sa->sa);
 
     if (realpeer_address_to_sockaddr(client, (struct sockaddr *) &sa->sa, &len)
         != 0) {
-        return;
+        return APR_EGENERAL;
     }
 
     sa->pool = c->pool;
@@ -41,6 +42,8 @@ void mod_realpeer_set_client(conn_rec *c, const realpeer_address *client)
     c->remote_host = NULL;
     c->remote_logname = NULL;
     c->double_reverse = 0;
+
+    return APR_SUCCESS;
 }
 
 

@@ -32,6 +32,9 @@ static const char *mod_realpeer_set_versions(cmd_parms *cmd, void *dir,
                                              int argc, char *const argv[]);
 static const char *mod_realpeer_set_no_address(cmd_parms *cmd, void *dir,
                                                const char *arg);
+static const char *mod_realpeer_set_log_limit(cmd_parms *cmd, void *dir,
+                                              const char *rate,
+                                              const char *burst);
 static const char *mod_realpeer_add_tlvs(cmd_parms *cmd, void *dir, int argc,
                                          char *const argv[]);
 static mod_realpeer_conf_t *mod_realpeer_stated(cmd_parms *cmd);
@@ -54,6 +57,10 @@ const command_rec mod_realpeer_commands[] = {
     AP_INIT_TAKE1("RealPeerNoAddress", mod_realpeer_set_no_address, NULL,
                   RSRC_CONF,
                   "\"accept\" or \"refuse\" a header that names no client"),
+    AP_INIT_TAKE12("RealPeerLogLimit", mod_realpeer_set_log_limit, NULL,
+                   RSRC_CONF,
+                   "how many lines refused connections get in the log, such "
+                   "as \"10r/s burst=100\", or \"off\""),
     AP_INIT_TAKE_ARGV("RealPeerTLV", mod_realpeer_add_tlvs, NULL, RSRC_CONF,
                       "TLVs to be put into REALPEER_TLV_* as well"),
     { .name = NULL }
@@ -93,6 +100,11 @@ void *mod_realpeer_merge_conf(apr_pool_t *p, void *base, void *own)
 
     if (!conf->no_address_set) {
         conf->settings.no_address = prev->settings.no_address;
+    }
+
+    if (!conf->log_rate_set) {
+        conf->log_rate = prev->log_rate;
+        conf->log_rate_set = prev->log_rate_set;
     }
 
     if (conf->tlvs == NULL) {
@@ -364,6 +376,41 @@ static const char *mod_realpeer_set_no_address(cmd_parms *cmd, void *dir,
     }
 
     conf->no_address_set = 1;
+
+    return NULL;
+}
+
+
+static const char *mod_realpeer_set_log_limit(cmd_parms *cmd, void *dir,
+                                              const char *rate,
+                                              const char *burst)
+{
+    mod_realpeer_conf_t *conf = mod_realpeer_stated(cmd);
+    int32_t rv;
+
+    (void) dir;
+
+    if (conf->log_rate_set) {
+        return "RealPeerLogLimit " MOD_REALPEER_TWICE;
+    }
+
+    rv = realpeer_log_rate_parse(rate, strlen(rate), burst,
+                                 burst ? strlen(burst) : 0, &conf->log_rate,
+                                 sizeof(conf->log_rate));
+
+    if (rv == REALPEER_ERROR_BAD_BURST) {
+        return apr_psprintf(cmd->pool,
+                            "invalid burst \"%s\" in RealPeerLogLimit, %s",
+                            burst, realpeer_strerror(rv));
+    }
+
+    if (rv < 0) {
+        return apr_psprintf(cmd->pool,
+                            "invalid rate \"%s\" in RealPeerLogLimit, %s",
+                            rate, realpeer_strerror(rv));
+    }
+
+    conf->log_rate_set = 1;
 
     return NULL;
 }

@@ -107,19 +107,33 @@ int32_t mod_realpeer_decide(mod_realpeer_conn_t *rc, const uint8_t *data,
 static void mod_realpeer_look(mod_realpeer_conn_t *rc, int fd,
                               uint8_t *data, apr_size_t *len)
 {
-    ssize_t n;
-
-    do {
-        n = recv(fd, data, MOD_REALPEER_PEEK, MSG_PEEK | MSG_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
+    ssize_t n = mod_realpeer_peek(fd, data, MOD_REALPEER_PEEK);
 
     if (n > 0) {
         *len = (apr_size_t) n;
         (void) mod_realpeer_decide(rc, data, *len, REALPEER_EVENT_DATA);
     }
-    else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
+    else if (n < 0) {
         (void) mod_realpeer_decide(rc, NULL, 0, REALPEER_EVENT_CLOSED);
     }
+}
+
+
+/* How many bytes have come; 0: none yet; -1: none will. */
+
+ssize_t mod_realpeer_peek(int fd, uint8_t *data, apr_size_t size)
+{
+    ssize_t n;
+
+    do {
+        n = recv(fd, data, size, MSG_PEEK | MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+
+    if (n > 0) {
+        return n;
+    }
+
+    return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : -1;
 }
 
 
@@ -158,8 +172,15 @@ apr_status_t mod_realpeer_finish(conn_rec *c, mod_realpeer_conn_t *rc,
         mod_realpeer_make_env(c, rc, data + header->tlv_offset,
                               header->tlv_length);
 
-        if (rc->decision.client.family != REALPEER_FAMILY_UNSPEC) {
-            mod_realpeer_set_client(c, &rc->decision.client);
+        if (rc->decision.client.family == REALPEER_FAMILY_UNSPEC) {
+            return APR_SUCCESS;
+        }
+
+        /* Nobody gets the balancer's address for want of another. */
+
+        if (mod_realpeer_set_client(c, &rc->decision.client) != APR_SUCCESS) {
+            c->aborted = 1;
+            return APR_ECONNABORTED;
         }
 
         return APR_SUCCESS;
@@ -181,13 +202,12 @@ static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
     char text[4 * MOD_REALPEER_LOG_BYTES];
     int32_t result = rc->decision.result;
     int32_t n;
+    int level;
     int state = AP_MPMQ_RUNNING;
 
     if (len > MOD_REALPEER_LOG_BYTES) {
         len = MOD_REALPEER_LOG_BYTES;
     }
-
-    n = realpeer_escape(data, len, text, sizeof(text));
 
     /* It may not have been the peer: httpd that stops closes what waits. */
 
@@ -195,9 +215,19 @@ static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
         (void) ap_mpm_query(AP_MPMQ_MPM_STATE, &state);
     }
 
-    ap_log_cerror(APLOG_MARK,
-                  realpeer_result_is_quiet(result) || state == AP_MPMQ_STOPPING
-                  ? APLOG_INFO : APLOG_ERR, 0, c,
+    level = realpeer_result_is_quiet(result) || state == AP_MPMQ_STOPPING
+            ? APLOG_INFO : APLOG_ERR;
+
+    c->aborted = 1;
+
+    if (!APLOG_C_IS_LEVEL(c, level)
+        || !mod_realpeer_may_log(c, rc->conf, result)) {
+        return;
+    }
+
+    n = realpeer_escape(data, len, text, sizeof(text));
+
+    ap_log_cerror(APLOG_MARK, level, 0, c,
                   "realpeer: refused %s (%s), peer: %s, listener: %s%s%.*s%s",
                   realpeer_result_name(result),
                   realpeer_strerror(result),
@@ -207,8 +237,6 @@ static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
                                              c->local_ip),
                   n > 0 ? ", first bytes: \"" : "", (int) n, text,
                   n > 0 ? "\"" : "");
-
-    c->aborted = 1;
 }
 
 

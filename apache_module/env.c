@@ -27,6 +27,10 @@ typedef int32_t (*mod_realpeer_write_t)(const uint8_t *tlvs, size_t len,
 static void mod_realpeer_set_address(apr_pool_t *p, apr_table_t *env,
                                      const realpeer_address *address,
                                      const char *name, const char *port_name);
+static void mod_realpeer_set_tlvs(apr_pool_t *p, apr_table_t *env,
+                                  const apr_array_header_t *fields,
+                                  const uint8_t *tlvs, apr_size_t len,
+                                  int32_t most);
 static void mod_realpeer_set_tlv(apr_pool_t *p, apr_table_t *env,
                                  const mod_realpeer_tlv_t *tlv,
                                  const uint8_t *tlvs, apr_size_t len,
@@ -35,27 +39,27 @@ static const char *mod_realpeer_variable(apr_pool_t *p, const char *name);
 static void mod_realpeer_drop_lookalikes(request_rec *r);
 
 
-/* Those that nobody has to ask for, of which each has its variable. */
+/* Those that nobody has to ask for: mod_realpeer_tlv_t. */
+static apr_array_header_t *mod_realpeer_usual_tlvs;
 
-static apr_array_header_t *mod_realpeer_tlvs;
 
+/* Once for all connections: what each variable is called, and made of. */
 
-void mod_realpeer_name_tlvs(apr_pool_t *p)
+void mod_realpeer_name_tlvs(apr_pool_t *pconf)
 {
     const char *name;
     size_t place;
 
-    mod_realpeer_tlvs = apr_array_make(p, 32, sizeof(mod_realpeer_tlv_t *));
+    mod_realpeer_usual_tlvs = apr_array_make(pconf, 16,
+                                             sizeof(mod_realpeer_tlv_t));
 
     for (place = 0; (name = realpeer_tlv_field_name(place)); place++) {
 
         /* This one is long: it has to be asked for. */
-        if (strcmp(name, "ssl_client_cert") == 0) {
-            continue;
+        if (strcmp(name, "ssl_client_cert") != 0) {
+            APR_ARRAY_PUSH(mod_realpeer_usual_tlvs, mod_realpeer_tlv_t) =
+                                          *mod_realpeer_parse_tlv(pconf, name);
         }
-
-        APR_ARRAY_PUSH(mod_realpeer_tlvs, mod_realpeer_tlv_t *)
-            = mod_realpeer_parse_tlv(p, name);
     }
 }
 
@@ -64,10 +68,8 @@ void mod_realpeer_make_env(conn_rec *c, mod_realpeer_conn_t *rc,
                            const uint8_t *tlvs, apr_size_t len)
 {
     const realpeer_decision *decision = &rc->decision;
-    const mod_realpeer_conf_t *conf = rc->conf;
     apr_pool_t *p = c->pool;
     apr_table_t *env = apr_table_make(p, 16);
-    int i;
 
     rc->env = env;
 
@@ -91,21 +93,10 @@ void mod_realpeer_make_env(conn_rec *c, mod_realpeer_conn_t *rc,
     apr_table_addn(env, "REALPEER_PROXY_PORT",
                    apr_itoa(p, rc->proxy_addr->port));
 
-    if (len == 0) {
-        return;
-    }
-
-    for (i = 0; i < mod_realpeer_tlvs->nelts; i++) {
-        mod_realpeer_set_tlv(p, env,
-                             APR_ARRAY_IDX(mod_realpeer_tlvs, i,
-                                           mod_realpeer_tlv_t *),
-                             tlvs, len, MOD_REALPEER_LONG);
-    }
-
-    for (i = 0; conf->tlvs && i < conf->tlvs->nelts; i++) {
-        mod_realpeer_set_tlv(p, env,
-                             &APR_ARRAY_IDX(conf->tlvs, i, mod_realpeer_tlv_t),
-                             tlvs, len, INT32_MAX);
+    if (len) {
+        mod_realpeer_set_tlvs(p, env, mod_realpeer_usual_tlvs, tlvs, len,
+                              MOD_REALPEER_LONG);
+        mod_realpeer_set_tlvs(p, env, rc->conf->tlvs, tlvs, len, INT32_MAX);
     }
 }
 
@@ -119,6 +110,21 @@ static void mod_realpeer_set_address(apr_pool_t *p, apr_table_t *env,
     if (text) {
         apr_table_addn(env, name, text);
         apr_table_addn(env, port_name, apr_itoa(p, address->port));
+    }
+}
+
+
+static void mod_realpeer_set_tlvs(apr_pool_t *p, apr_table_t *env,
+                                  const apr_array_header_t *fields,
+                                  const uint8_t *tlvs, apr_size_t len,
+                                  int32_t most)
+{
+    int i;
+
+    for (i = 0; fields && i < fields->nelts; i++) {
+        mod_realpeer_set_tlv(p, env,
+                             &APR_ARRAY_IDX(fields, i, mod_realpeer_tlv_t),
+                             tlvs, len, most);
     }
 }
 

@@ -7,6 +7,7 @@
 #include "mod_realpeer.h"
 
 #include <http_protocol.h>
+#include <mpm_common.h>
 
 
 static int mod_realpeer_post_config(apr_pool_t *pconf, apr_pool_t *plog,
@@ -32,11 +33,11 @@ module AP_MODULE_DECLARE_DATA realpeer_module = {
 static void mod_realpeer_register_hooks(apr_pool_t *p)
 {
     mod_realpeer_register_filter(p);
-    mod_realpeer_name_tlvs(p);
 
     ap_hook_check_config(mod_realpeer_check_config, NULL, NULL,
                          APR_HOOK_MIDDLE);
     ap_hook_post_config(mod_realpeer_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_monitor(mod_realpeer_monitor, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(mod_realpeer_child_init, NULL, NULL, APR_HOOK_MIDDLE);
 
     /*
@@ -64,9 +65,10 @@ static void mod_realpeer_register_hooks(apr_pool_t *p)
 static int mod_realpeer_post_config(apr_pool_t *pconf, apr_pool_t *plog,
                                     apr_pool_t *ptemp, server_rec *s)
 {
-    (void) pconf;
     (void) plog;
     (void) ptemp;
+
+    mod_realpeer_name_tlvs(pconf);
 
     if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
@@ -74,7 +76,7 @@ static int mod_realpeer_post_config(apr_pool_t *pconf, apr_pool_t *plog,
                      " with librealpeer %s", realpeer_version());
     }
 
-    return OK;
+    return mod_realpeer_init_limits(pconf, s);
 }
 
 
@@ -83,4 +85,5 @@ static void mod_realpeer_child_init(apr_pool_t *pchild, server_rec *s)
     (void) s;
 
     mod_realpeer_watch_init(pchild);
+    mod_realpeer_limits_init_child(pchild);
 }

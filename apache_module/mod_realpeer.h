@@ -13,6 +13,7 @@
  *   wait.c           a connection whose header is not whole
  *   watch.c          the deadlines of those that no thread waits for
  *   client.c         the connection, as it would be had the client connected
+ *   limit.c          how many lines refused connections get in the log
  *   env.c            REALPEER_* for logs, expressions and programs
  */
 
@@ -106,6 +107,8 @@ typedef struct {
     apr_array_header_t *tlvs;     /* mod_realpeer_tlv_t; NULL: none */
     int off;
     int no_address_set;
+    realpeer_log_rate log_rate;
+    int log_rate_set;
     mod_realpeer_place_t place;   /* of this level's first directive; or NULL */
 } mod_realpeer_conf_t;
 
@@ -144,23 +147,25 @@ apr_interval_time_t mod_realpeer_timeout(const mod_realpeer_conf_t *conf);
 
 int mod_realpeer_check_config(apr_pool_t *pconf, apr_pool_t *plog,
                               apr_pool_t *ptemp, server_rec *main_server);
+const char *mod_realpeer_listener(apr_pool_t *p, apr_sockaddr_t *addr,
+                                  apr_port_t port);
 
 /* connection.c */
 
 int mod_realpeer_pre_connection(conn_rec *c, void *csd);
-int mod_realpeer_process_connection(conn_rec *c);
 mod_realpeer_conn_t *mod_realpeer_get_conn(conn_rec *c);
 int32_t mod_realpeer_decide(mod_realpeer_conn_t *rc, const uint8_t *data,
                             apr_size_t len, int32_t event);
 apr_status_t mod_realpeer_finish(conn_rec *c, mod_realpeer_conn_t *rc,
                                  const uint8_t *data, apr_size_t len);
+ssize_t mod_realpeer_peek(int fd, uint8_t *data, apr_size_t size);
 apr_time_t mod_realpeer_now(void);
 
 /* wait.c */
 
 void mod_realpeer_register_filter(apr_pool_t *p);
 void mod_realpeer_wait(conn_rec *c, mod_realpeer_conn_t *rc, int fd);
-int mod_realpeer_go_on(conn_rec *c, mod_realpeer_conn_t *rc);
+int mod_realpeer_process_connection(conn_rec *c);
 
 /* watch.c */
 
@@ -174,9 +179,18 @@ void mod_realpeer_watch_arm(mod_realpeer_watch_t *watch);
 int mod_realpeer_watch_hold(mod_realpeer_watch_t *watch);
 void mod_realpeer_unwatch(conn_rec *c, mod_realpeer_watch_t *watch);
 
+/* limit.c */
+
+int mod_realpeer_init_limits(apr_pool_t *pconf, server_rec *main_server);
+void mod_realpeer_limits_init_child(apr_pool_t *pchild);
+int mod_realpeer_monitor(apr_pool_t *p, server_rec *s);
+int mod_realpeer_may_log(const conn_rec *c, const mod_realpeer_conf_t *conf,
+                         int32_t result);
+
 /* client.c */
 
-void mod_realpeer_set_client(conn_rec *c, const realpeer_address *client);
+apr_status_t mod_realpeer_set_client(conn_rec *c,
+                                     const realpeer_address *client);
 const char *mod_realpeer_address_text(apr_pool_t *p,
                                       const realpeer_address *address);
 const char *mod_realpeer_sockaddr_text(apr_pool_t *p, apr_sockaddr_t *sa,
@@ -184,7 +198,7 @@ const char *mod_realpeer_sockaddr_text(apr_pool_t *p, apr_sockaddr_t *sa,
 
 /* env.c */
 
-void mod_realpeer_name_tlvs(apr_pool_t *p);
+void mod_realpeer_name_tlvs(apr_pool_t *pconf);
 void mod_realpeer_make_env(conn_rec *c, mod_realpeer_conn_t *rc,
                            const uint8_t *tlvs, apr_size_t len);
 void mod_realpeer_pre_read_request(request_rec *r, conn_rec *c);

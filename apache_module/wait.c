@@ -17,7 +17,6 @@
 #include <util_filter.h>
 
 #include <poll.h>
-#include <sys/socket.h>
 
 
 struct mod_realpeer_wait_t {
@@ -97,13 +96,17 @@ void mod_realpeer_wait(conn_rec *c, mod_realpeer_conn_t *rc, int fd)
 
 
 /*
- * Runs for every request of a connection that is kept alive, too: those have
+ * DECLINED: it is decided, the protocol may begin; OK: not so, or closed.  This
+ * runs for every request of a connection that is kept alive, too: those have
  * long been decided.
  */
 
 int mod_realpeer_process_connection(conn_rec *c)
 {
     mod_realpeer_conn_t *rc;
+    mod_realpeer_wait_t *wait;
+    apr_status_t rv;
+    apr_size_t n;
 
     if (c->master) {
         return DECLINED;
@@ -115,17 +118,7 @@ int mod_realpeer_process_connection(conn_rec *c)
         return DECLINED;
     }
 
-    return mod_realpeer_go_on(c, rc);
-}
-
-
-/* DECLINED: it is decided, the protocol may begin; OK: not so, or closed. */
-
-int mod_realpeer_go_on(conn_rec *c, mod_realpeer_conn_t *rc)
-{
-    mod_realpeer_wait_t *wait = rc->wait;
-    apr_status_t rv;
-    apr_size_t n;
+    wait = rc->wait;
 
     while (mod_realpeer_read(c, rc) == REALPEER_ACTION_MORE) {
         if (mod_realpeer_suspend(c, rc)) {
@@ -191,8 +184,11 @@ static int mod_realpeer_read(conn_rec *c, mod_realpeer_conn_t *rc)
 
         if (rc->decision.action != REALPEER_ACTION_REFUSE
             && mod_realpeer_take_seen(rc) != APR_SUCCESS) {
-            return mod_realpeer_decide(rc, wait->data, wait->len,
-                                       REALPEER_EVENT_CLOSED);
+
+            /* However good the header is, its rest would be the request. */
+
+            rc->decision.action = REALPEER_ACTION_REFUSE;
+            rc->decision.result = REALPEER_RESULT_TRUNCATED;
         }
 
     } while (rc->decision.action == REALPEER_ACTION_MORE);
@@ -218,7 +214,8 @@ static apr_status_t mod_realpeer_see(mod_realpeer_conn_t *rc, apr_size_t upto,
         rv = apr_brigade_flatten(wait->bb,
                                  (char *) wait->data + wait->taken, &seen);
     }
-    else {
+
+    if (rv != APR_SUCCESS) {
         seen = 0;
     }
 
@@ -278,13 +275,8 @@ static apr_status_t mod_realpeer_take_seen(mod_realpeer_conn_t *rc)
 static int mod_realpeer_is_closed(int fd)
 {
     uint8_t byte;
-    ssize_t n;
 
-    do {
-        n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
-
-    return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
+    return mod_realpeer_peek(fd, &byte, 1) < 0;
 }
 
 

@@ -237,6 +237,17 @@
 #define REALPEER_DEFAULT_TIMEOUT 5000
 
 /**
+ * What the memory of counters has to be aligned to.
+ */
+#define REALPEER_COUNTERS_ALIGNMENT 64
+
+/**
+ * Changes with how counters lie in memory. Processes that share memory have to
+ * agree on it: it may stand in the name under which they find the memory.
+ */
+#define REALPEER_COUNTERS_LAYOUT 1
+
+/**
  * What is made of connections from a source.
  */
 enum realpeer_policy
@@ -442,6 +453,14 @@ enum realpeer_error
      * A system call failed, and errno says why.
      */
     REALPEER_ERROR_SOCKET = -76,
+    /**
+     * The text is no rate of lines.
+     */
+    REALPEER_ERROR_BAD_RATE = -77,
+    /**
+     * The text is no burst of lines.
+     */
+    REALPEER_ERROR_BAD_BURST = -78,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -623,6 +642,35 @@ enum realpeer_no_address
 typedef enum realpeer_no_address realpeer_no_address;
 #else
 typedef uint8_t realpeer_no_address;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * In what the counters are shown.
+ */
+enum realpeer_format
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The text format of Prometheus, version 0.0.4.
+     */
+    REALPEER_FORMAT_PROMETHEUS = 1,
+    /**
+     * JSON.
+     */
+    REALPEER_FORMAT_JSON = 2,
+    /**
+     * A page for people.
+     */
+    REALPEER_FORMAT_HTML = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum realpeer_format realpeer_format;
+#else
+typedef int32_t realpeer_format;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -974,6 +1022,70 @@ typedef struct realpeer_receiver {
      */
     int32_t low_water;
 } realpeer_receiver;
+
+/**
+ * Counters in memory of the caller's that processes may share: all is counted
+ * with atomic operations, and nobody waits for anybody. Each process may have
+ * a struct of its own, as the memory may lie elsewhere there.
+ */
+typedef struct realpeer_counters {
+    /**
+     * Where they are, aligned to REALPEER_COUNTERS_ALIGNMENT.
+     */
+    void *memory;
+    /**
+     * Bytes there.
+     */
+    size_t size;
+    /**
+     * Listeners that there is room for. The last one stands for all those that
+     * found none.
+     */
+    uint32_t listeners;
+    /**
+     * Processes that there is room for. The last one stands for all those that
+     * found none.
+     */
+    uint32_t workers;
+} realpeer_counters;
+
+/**
+ * Takes a piece of text that realpeer_counters_write has written.
+ *
+ * @param context what was given to realpeer_counters_write
+ * @param text not followed by a NUL
+ * @param len its length, never 0
+ * @return 0; any other number ends the writing
+ */
+typedef int32_t (*realpeer_write_fn)(void *context,
+                                     const char *text,
+                                     size_t len);
+
+/**
+ * How many lines about one result and listener there may be in a log.
+ */
+typedef struct realpeer_log_rate {
+    /**
+     * Milliseconds from one line to the next; 0: a line for each.
+     */
+    uint32_t interval;
+    /**
+     * So many may come at once.
+     */
+    uint32_t burst;
+} realpeer_log_rate;
+
+/**
+ * What the refusals of a listener have taken of the log, to be zeroed before
+ * it is used. It may be in memory that threads or processes share, and be in
+ * use by several calls at once.
+ */
+typedef struct realpeer_log_limit {
+    /**
+     * The library's own.
+     */
+    uint32_t state[64];
+} realpeer_log_limit;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1424,6 +1536,289 @@ int32_t realpeer_getsockname(int fd,
                              size_t decision_size,
                              struct sockaddr *out,
                              socklen_t *out_len);
+
+/**
+ * Bytes that counters take.
+ *
+ * @param listeners one more than there will be
+ * @param workers one more than there will be processes at a time, those that
+ *   are about to end included
+ */
+size_t realpeer_counters_size(uint32_t listeners,
+                              uint32_t workers);
+
+/**
+ * Makes counters in memory, with room for as many listeners as fit. All of
+ * them are 0. Nobody may use the memory meanwhile.
+ *
+ * @param memory aligned to REALPEER_COUNTERS_ALIGNMENT
+ * @param workers see realpeer_counters_size
+ * @param now seconds since 1970
+ * @param out filled in where counters were made
+ * @param out_size sizeof(realpeer_counters)
+ * @return 0; REALPEER_ERROR_NO_ROOM where not even two listeners fit, or
+ *   workers is 0; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_counters_create(void *memory,
+                                 size_t size,
+                                 uint32_t workers,
+                                 uint64_t now,
+                                 struct realpeer_counters *out,
+                                 size_t out_size);
+
+/**
+ * Finds counters that somebody has made in this memory.
+ *
+ * @param out filled in where there are some
+ * @param out_size sizeof(realpeer_counters)
+ * @return 0; REALPEER_ERROR_NOT_FOUND where there are none, or those of a
+ *   library with another REALPEER_COUNTERS_LAYOUT;
+ *   REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_counters_open(void *memory,
+                               size_t size,
+                               struct realpeer_counters *out,
+                               size_t out_size);
+
+/**
+ * A new configuration is about to name its listeners. Listeners that it has no
+ * longer keep their counts for as long as nobody needs their place.
+ *
+ * @return 0; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_counters_configure(const struct realpeer_counters *counters);
+
+/**
+ * The number of a listener: the one that it had, or the place of one that
+ * neither this configuration nor the one before has. Where there is no room it
+ * is the last one, which stands for all of these. One process at a time may
+ * ask.
+ *
+ * @param subsystem what listens, such as "http", at most 8 bytes
+ * @param name where, such as "192.0.2.1:443", at most 128 bytes
+ * @return the number; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_counters_listener(const struct realpeer_counters *counters,
+                                   const char *subsystem,
+                                   size_t subsystem_len,
+                                   const char *name,
+                                   size_t name_len);
+
+/**
+ * Takes over what was counted elsewhere, into new counters that have not been
+ * configured yet. Who waits stays where it is.
+ *
+ * @return 0; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_counters_take_over(const struct realpeer_counters *counters,
+                                    const struct realpeer_counters *from);
+
+/**
+ * A place for a process, which says there how many of its connections wait. To
+ * be asked for once, when the process begins.
+ *
+ * @param process its number, as getpid() has it
+ * @return the number of the place, the last one where there is no other;
+ *   REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_counters_worker(const struct realpeer_counters *counters,
+                                 int32_t process);
+
+/**
+ * Whose place it is. Whoever shows the counters, or begins to count, should
+ * ask the system whether that process still is, and else call
+ * realpeer_counters_ended: a process that was killed could not.
+ *
+ * @param worker 0 and up
+ * @return the process; 0 where it is nobody's; REALPEER_ERROR_NOT_FOUND where
+ *   there is no such place; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_counters_process(const struct realpeer_counters *counters,
+                                  uint32_t worker);
+
+/**
+ * A process has ended: none of its connections waits any more. It counts only
+ * where the place is still that of this process.
+ *
+ * @return 0; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_counters_ended(const struct realpeer_counters *counters,
+                                uint32_t worker,
+                                int32_t process);
+
+/**
+ * A connection begins to wait for its header, or ceases to.
+ *
+ * @param listener what realpeer_counters_listener returned
+ * @param worker what realpeer_counters_worker returned
+ * @param begins 1 or 0
+ * @return 0; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_counters_waiting(const struct realpeer_counters *counters,
+                                  uint32_t listener,
+                                  uint32_t worker,
+                                  int32_t begins);
+
+/**
+ * A connection has been decided about: counts its result, and its header where
+ * a valid one came.
+ *
+ * @param listener what realpeer_counters_listener returned
+ * @param decision what realpeer_decide has filled in
+ * @param decision_size sizeof(realpeer_decision)
+ * @param microseconds from accept until now
+ * @return 0; REALPEER_ERROR_INVALID_ARGUMENT, also where nothing is decided
+ *   yet
+ */
+int32_t realpeer_counters_decided(const struct realpeer_counters *counters,
+                                  uint32_t listener,
+                                  const struct realpeer_decision *decision,
+                                  size_t decision_size,
+                                  uint64_t microseconds);
+
+/**
+ * A connection was closed before anything was decided, for a reason of the
+ * server's own.
+ *
+ * @return 0; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_counters_dropped(const struct realpeer_counters *counters,
+                                  uint32_t listener);
+
+/**
+ * Remembers who was refused. There is room for the last 64; whoever is refused
+ * again and again has one place, and so have all IPv6 addresses that agree in
+ * their first 64 bits.
+ *
+ * @param listener what realpeer_counters_listener returned
+ * @param result why
+ * @param address who connected
+ * @param now seconds since 1970
+ * @return 0; REALPEER_ERROR_NOT_FOUND where the address is of another family;
+ *   REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_counters_refused(const struct realpeer_counters *counters,
+                                  uint32_t listener,
+                                  int32_t result,
+                                  const struct sockaddr *address,
+                                  socklen_t address_len,
+                                  uint64_t now);
+
+/**
+ * Where a listener's realpeer_log_limit is, in the memory of the counters.
+ *
+ * @param listener what realpeer_counters_listener returned
+ * @return it; NULL where an argument is invalid
+ */
+void *realpeer_counters_log(const struct realpeer_counters *counters,
+                            uint32_t listener);
+
+/**
+ * The line of a refused connection was held back.
+ *
+ * @param listener what realpeer_counters_listener returned
+ * @param result why it was refused
+ * @return 0; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_counters_held(const struct realpeer_counters *counters,
+                               uint32_t listener,
+                               int32_t result);
+
+/**
+ * Chooses the format for a request: the one that its query names, else the one
+ * that it likes best of those it accepts, else REALPEER_FORMAT_PROMETHEUS.
+ *
+ * @param query such as "format=json", without the question mark
+ * @param accept the value of the header "Accept"
+ * @return REALPEER_FORMAT_*; REALPEER_ERROR_NOT_FOUND where the query names
+ *   one that does not exist; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_counters_format(const char *query,
+                                 size_t query_len,
+                                 const char *accept,
+                                 size_t accept_len);
+
+/**
+ * The value of the header "Content-Type" for a format; "text/plain" for a
+ * number that is none. Static, never NULL.
+ */
+const char *realpeer_counters_content_type(int32_t format);
+
+/**
+ * Writes the counters as text, in pieces. They go on counting meanwhile.
+ *
+ * @param format REALPEER_FORMAT_*
+ * @param now seconds since 1970
+ * @param write called with one piece after another
+ * @param context for `write`
+ * @return 0; REALPEER_ERROR_NO_ROOM where `write` has ended it;
+ *   REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_counters_write(const struct realpeer_counters *counters,
+                                int32_t format,
+                                uint64_t now,
+                                realpeer_write_fn write,
+                                void *context);
+
+/**
+ * Reads a rate as it stands in configurations: "10r/s", "30r/m" or "off", and
+ * behind a rate "burst=100".
+ *
+ * @param rate NULL for the default, which is 10r/s burst=100
+ * @param burst NULL where nothing is said
+ * @param out filled in where both are right, else left alone
+ * @param out_size sizeof(realpeer_log_rate)
+ * @return 0; REALPEER_ERROR_BAD_RATE, REALPEER_ERROR_BAD_BURST,
+ *   REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_log_rate_parse(const char *rate,
+                                size_t rate_len,
+                                const char *burst,
+                                size_t burst_len,
+                                struct realpeer_log_rate *out,
+                                size_t out_size);
+
+/**
+ * Whether the line of a refused connection is to be written.
+ *
+ * @param limit of the listener
+ * @param rate NULL for the default
+ * @param rate_size sizeof(realpeer_log_rate)
+ * @param result why it was refused
+ * @param now milliseconds of a clock that is the same for all who share the
+ *   limit
+ * @param held_back with 1: how many lines about this result were held back
+ *   until now. Unless it is 0, a line that says so is to be written, too.
+ * @return 1: it is to be written; 0: it is held back, which has been counted;
+ *   REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_log_refused(struct realpeer_log_limit *limit,
+                             const struct realpeer_log_rate *rate,
+                             size_t rate_size,
+                             int32_t result,
+                             uint64_t now,
+                             uint32_t *held_back);
+
+/**
+ * What there is to say of lines that were held back, one result at a time: to
+ * be called until it does not return 1. After the end of a flood there may be
+ * no refusal that says it, so this is to be called now and then.
+ *
+ * @param limit of the listener
+ * @param rate NULL when nobody will ask again: all there is to say
+ * @param rate_size sizeof(realpeer_log_rate)
+ * @param now as for realpeer_log_refused
+ * @param result with 1: why they were refused
+ * @param held_back with 1: how many, since this was said last
+ * @return 1: a line that says so is to be written; 0: there is nothing to say;
+ *   2: not yet; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_log_held_back(struct realpeer_log_limit *limit,
+                               const struct realpeer_log_rate *rate,
+                               size_t rate_size,
+                               uint64_t now,
+                               int32_t *result,
+                               uint32_t *held_back);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -8,7 +8,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_realpeer.h"
+#include "ngx_http_realpeer.h"
 
 
 static ngx_int_t ngx_http_realpeer_add_variables(ngx_conf_t *cf);
@@ -18,6 +18,8 @@ static ngx_int_t ngx_http_realpeer_get_tlv(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
 static char *ngx_http_realpeer_init_conf(ngx_cycle_t *cycle, void *conf);
+static ngx_int_t ngx_http_realpeer_listen(ngx_cycle_t *cycle,
+    ngx_http_core_main_conf_t *cmcf);
 static ngx_int_t ngx_http_realpeer_check_servers(ngx_cycle_t *cycle,
     ngx_http_core_main_conf_t *cmcf);
 static void ngx_http_realpeer_describe(ngx_http_core_srv_conf_t *cscf,
@@ -33,8 +35,13 @@ static ngx_realpeer_conf_t *ngx_http_realpeer_server_conf(
 
 static ngx_command_t  ngx_http_realpeer_commands[] = {
 
-    ngx_realpeer_commands(NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF,
+    ngx_realpeer_commands(NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF,
                           NGX_HTTP_SRV_CONF_OFFSET),
+
+    { ngx_string("realpeer_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_realpeer_status,
+      NGX_HTTP_LOC_CONF_OFFSET, 0, NULL },
 
       ngx_null_command
 };
@@ -65,7 +72,7 @@ ngx_module_t  ngx_http_realpeer_module = {
     NULL,                                  /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_realpeer_log_exit_process,         /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -91,10 +98,10 @@ ngx_module_t  ngx_http_realpeer_core_module = {
     NGX_CORE_MODULE,                       /* module type */
     NULL,                                  /* init master */
     NULL,                                  /* init module */
-    NULL,                                  /* init process */
+    ngx_realpeer_init_process,             /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_realpeer_exit_process,             /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -147,20 +154,33 @@ ngx_http_realpeer_get_tlv(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 static char *
 ngx_http_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
 {
-    ngx_uint_t                  i;
-    ngx_listening_t            *ls;
     ngx_http_core_main_conf_t  *cmcf;
 
     cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
 
-    if (cmcf == NULL || cmcf->ports == NULL) {
-        return NGX_CONF_OK;
+    if (cmcf && cmcf->ports && ngx_http_realpeer_listen(cycle, cmcf) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
     }
+
+    if (ngx_realpeer_zone_measure(cycle) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_realpeer_listen(ngx_cycle_t *cycle, ngx_http_core_main_conf_t *cmcf)
+{
+    ngx_uint_t        i;
+    ngx_listening_t  *ls;
 
     if (ngx_realpeer_check_variables(cycle->log, &cmcf->variables) != NGX_OK
         || ngx_http_realpeer_check_servers(cycle, cmcf) != NGX_OK)
     {
-        return NGX_CONF_ERROR;
+        return NGX_ERROR;
     }
 
     ls = cycle->listening.elts;
@@ -170,11 +190,11 @@ ngx_http_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
             && ngx_realpeer_wrap(cycle, &ls[i], ngx_http_realpeer_get_addr)
                != NGX_OK)
         {
-            return NGX_CONF_ERROR;
+            return NGX_ERROR;
         }
     }
 
-    return NGX_CONF_OK;
+    return NGX_OK;
 }
 
 
@@ -327,6 +347,8 @@ ngx_http_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
 #if (NGX_REALPEER_SSL_ON && NGX_HTTP_SSL)
     ngx_http_ssl_srv_conf_t  *sscf;
 #endif
+
+    ngx_str_set(&addr->subsystem, "http");
 
     port = ls->servers;
 

@@ -19,7 +19,7 @@ static void *ngx_mail_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
 
 static ngx_command_t  ngx_mail_realpeer_commands[] = {
 
-    ngx_realpeer_commands(NGX_MAIL_MAIN_CONF|NGX_MAIL_SRV_CONF,
+    ngx_realpeer_commands(NGX_MAIL_MAIN_CONF, NGX_MAIL_SRV_CONF,
                           NGX_MAIL_SRV_CONF_OFFSET),
 
       ngx_null_command
@@ -47,7 +47,7 @@ ngx_module_t  ngx_mail_realpeer_module = {
     NULL,                                  /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_realpeer_log_exit_process,         /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -73,10 +73,10 @@ ngx_module_t  ngx_mail_realpeer_core_module = {
     NGX_CORE_MODULE,                       /* module type */
     NULL,                                  /* init master */
     NULL,                                  /* init module */
-    NULL,                                  /* init process */
+    ngx_realpeer_init_process,             /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_realpeer_exit_process,             /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -89,6 +89,10 @@ ngx_mail_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
                               ngx_mail_realpeer_get_addr)
         != NGX_OK)
     {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_realpeer_zone_measure(cycle) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -107,6 +111,8 @@ ngx_mail_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
 #if (NGX_HAVE_INET6)
     ngx_mail_in6_addr_t   *in6;
 #endif
+
+    ngx_str_set(&addr->subsystem, "mail");
 
     port = ls->servers;
 

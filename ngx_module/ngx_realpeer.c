@@ -51,6 +51,7 @@ static int32_t ngx_realpeer_decide(ngx_realpeer_ctx_t *ctx, u_char *last,
     int32_t event);
 static void ngx_realpeer_wait(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
 
+static void ngx_realpeer_drop(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
 static void ngx_realpeer_refuse(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
 static u_char *ngx_realpeer_log_error(ngx_log_t *log, u_char *buf, size_t len);
 
@@ -238,7 +239,7 @@ ngx_realpeer_read_handler(ngx_event_t *rev)
 
     if (c->close) {
         /* the worker shuts down, or has no connections left */
-        ngx_realpeer_close(c);
+        ngx_realpeer_drop(c, ctx);
         return;
     }
 
@@ -283,7 +284,7 @@ ngx_realpeer_read_handler(ngx_event_t *rev)
 
     default:
         /* an error of our own, which has been logged */
-        ngx_realpeer_close(c);
+        ngx_realpeer_drop(c, ctx);
         return;
     }
 }
@@ -534,6 +535,8 @@ ngx_realpeer_wait(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
     left = (ngx_msec_int_t) (ctx->deadline - ngx_current_msec);
     left = ngx_max(left, 1);
 
+    ngx_realpeer_count_waiting(ctx);
+
     if (!c->reusable) {
         /* once: a peer that drips bytes is not to outlive the others by it */
         ngx_reusable_connection(c, 1);
@@ -548,7 +551,7 @@ ngx_realpeer_wait(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
         if (rev->active
             && ngx_del_event(rev, NGX_READ_EVENT, 0) != NGX_OK)
         {
-            ngx_realpeer_close(c);
+            ngx_realpeer_drop(c, ctx);
             return;
         }
 
@@ -565,25 +568,26 @@ ngx_realpeer_wait(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
     }
 
     if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-        ngx_realpeer_close(c);
+        ngx_realpeer_drop(c, ctx);
     }
+}
+
+
+/* for reasons of ours, before anything is decided */
+
+static void
+ngx_realpeer_drop(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
+{
+    ngx_realpeer_count_dropped(ctx);
+    ngx_realpeer_close(c);
 }
 
 
 static void
 ngx_realpeer_refuse(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 {
-    int32_t     result;
-    ngx_uint_t  level;
-
-    result = ctx->decision.result;
-    level = realpeer_result_is_quiet(result) ? NGX_LOG_INFO : NGX_LOG_ERR;
-
-    c->log->action = NULL;
-
-    ngx_log_error(level, c->log, 0, "realpeer: refused %s (%s)",
-                  realpeer_result_name(result), realpeer_strerror(result));
-
+    ngx_realpeer_count_decided(c, ctx);
+    ngx_realpeer_log_refused(c, ctx);
     ngx_realpeer_close(c);
 }
 

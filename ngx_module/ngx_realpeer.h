@@ -48,14 +48,17 @@ typedef struct {
     ngx_uint_t                     max_header;
     ngx_uint_t                     versions;
     ngx_uint_t                     no_address;
+    size_t                         zone;       /* 0: "off" */
 
     realpeer_settings              settings;
+    realpeer_log_rate              log_rate;
 
     /* the first directive of ours at this level; no file: there is none */
     ngx_realpeer_place_t           place;
 
     unsigned                       off:1;
     unsigned                       prepared:1;
+    unsigned                       log_rate_set:1;
 } ngx_realpeer_conf_t;
 
 
@@ -69,12 +72,23 @@ typedef struct {
 } ngx_realpeer_server_t;
 
 
+/* where all count: see ngx_realpeer_zone.c */
+
+typedef struct ngx_realpeer_zone_s  ngx_realpeer_zone_t;
+
+
 /* an address:port, and what its default server says */
 
 typedef struct {
+    ngx_str_t                      subsystem;
     struct sockaddr               *sockaddr;
     ngx_str_t                      text;
     ngx_realpeer_conf_t           *conf;
+    realpeer_log_limit            *limit;      /* shared by the workers */
+
+    /* where it counts, and as what; NULL: nowhere */
+    ngx_realpeer_zone_t           *zone;
+    uint32_t                       slot;
 
     /*
      * Set where the descriptor is read by other means than c->recv: not a byte
@@ -102,6 +116,11 @@ typedef struct {
 
     ngx_connection_handler_pt      handler;    /* the one we stand in for */
     ngx_realpeer_addr_t           *policies;   /* of each of the addresses */
+
+    ngx_queue_t                    queue;      /* all with a policy */
+    ngx_cycle_t                   *cycle;
+    ngx_log_t                     *log;
+    ngx_shm_t                      shm;        /* of the limits */
 } ngx_realpeer_port_t;
 
 
@@ -137,34 +156,45 @@ typedef struct {
     unsigned                       exact:1;    /* as in its address */
     unsigned                       held:1;     /* bytes left in the socket */
     unsigned                       closed:1;
+    unsigned                       counted:1;  /* among those that wait */
 } ngx_realpeer_ctx_t;
 
 
-#define ngx_realpeer_commands(type, offset)                                   \
+#define ngx_realpeer_commands(main, type, offset)                             \
                                                                               \
     { ngx_string("realpeer"),                                                 \
-      type|NGX_CONF_1MORE,                                                    \
+      main|type|NGX_CONF_1MORE,                                               \
       ngx_realpeer_rules,                                                     \
       offset, 0, NULL },                                                      \
                                                                               \
     { ngx_string("realpeer_timeout"),                                         \
-      type|NGX_CONF_TAKE1,                                                    \
+      main|type|NGX_CONF_TAKE1,                                               \
       ngx_realpeer_timeout,                                                   \
       offset, 0, NULL },                                                      \
                                                                               \
     { ngx_string("realpeer_max_header"),                                      \
-      type|NGX_CONF_TAKE1,                                                    \
+      main|type|NGX_CONF_TAKE1,                                               \
       ngx_realpeer_max_header,                                                \
       offset, 0, NULL },                                                      \
                                                                               \
     { ngx_string("realpeer_versions"),                                        \
-      type|NGX_CONF_TAKE12,                                                   \
+      main|type|NGX_CONF_TAKE12,                                              \
       ngx_realpeer_versions,                                                  \
       offset, 0, NULL },                                                      \
                                                                               \
     { ngx_string("realpeer_no_address"),                                      \
-      type|NGX_CONF_TAKE1,                                                    \
+      main|type|NGX_CONF_TAKE1,                                               \
       ngx_realpeer_no_address,                                                \
+      offset, 0, NULL },                                                      \
+                                                                              \
+    { ngx_string("realpeer_log_limit"),                                       \
+      main|type|NGX_CONF_TAKE12,                                              \
+      ngx_realpeer_log_limit,                                                 \
+      offset, 0, NULL },                                                      \
+                                                                              \
+    { ngx_string("realpeer_zone"),                                            \
+      main|NGX_CONF_TAKE1,                                                    \
+      ngx_realpeer_zone,                                                      \
       offset, 0, NULL }
 
 
@@ -180,6 +210,7 @@ char *ngx_realpeer_no_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_realpeer_check_server(ngx_log_t *log, ngx_str_t *listen,
     ngx_realpeer_server_t *server, ngx_realpeer_server_t *ruling);
 ngx_realpeer_place_t *ngx_realpeer_policy_place(ngx_realpeer_conf_t *rcf);
+void ngx_realpeer_mark(ngx_conf_t *cf, ngx_realpeer_conf_t *rcf);
 
 #define ngx_realpeer_states(rcf)       ((rcf)->place.file.len != 0)
 #define ngx_realpeer_has_policy(rcf)   ((rcf)->rules != NULL)
@@ -209,11 +240,35 @@ ngx_int_t ngx_realpeer_keep(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
     u_char *from, size_t room);
 void ngx_realpeer_close(ngx_connection_t *c);
 
+/* ngx_realpeer_log.c: the lines of refused connections */
+
+char *ngx_realpeer_log_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+void ngx_realpeer_merge_log_limit(ngx_realpeer_conf_t *prev,
+    ngx_realpeer_conf_t *conf);
+ngx_int_t ngx_realpeer_limit_port(ngx_cycle_t *cycle, ngx_listening_t *ls,
+    ngx_realpeer_port_t *port);
+void ngx_realpeer_log_refused(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
+void ngx_realpeer_log_exit_process(ngx_cycle_t *cycle);
+
 /* ngx_realpeer_client.c: connections that go on */
 
 void ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
 ngx_int_t ngx_realpeer_address_text(ngx_pool_t *pool,
     realpeer_address *address, ngx_str_t *text);
+
+/* ngx_realpeer_zone.c: what is counted, and where */
+
+char *ngx_realpeer_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_realpeer_zone_t *ngx_realpeer_zone_get(ngx_cycle_t *cycle);
+ngx_int_t ngx_realpeer_zone_add(ngx_cycle_t *cycle, ngx_realpeer_addr_t *addr);
+ngx_int_t ngx_realpeer_zone_measure(ngx_cycle_t *cycle);
+realpeer_counters *ngx_realpeer_zone_counters(ngx_cycle_t *cycle);
+ngx_int_t ngx_realpeer_init_process(ngx_cycle_t *cycle);
+void ngx_realpeer_exit_process(ngx_cycle_t *cycle);
+void ngx_realpeer_count_waiting(ngx_realpeer_ctx_t *ctx);
+void ngx_realpeer_count_decided(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
+void ngx_realpeer_count_dropped(ngx_realpeer_ctx_t *ctx);
+void ngx_realpeer_count_held(ngx_realpeer_ctx_t *ctx);
 
 /* ngx_realpeer_variables.c: what is known of a connection, as text */
 

@@ -38,6 +38,8 @@ ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 
     ngx_reusable_connection(c, 0);
 
+    ngx_realpeer_count_decided(c, ctx);
+
     if (ctx->decision.action == REALPEER_ACTION_ACCEPT
         && (ngx_realpeer_keep_tlvs(c, ctx) != NGX_OK
             || ngx_realpeer_set_client(c, ctx) != NGX_OK))

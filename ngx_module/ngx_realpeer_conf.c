@@ -13,7 +13,6 @@
 
 static ngx_uint_t ngx_realpeer_same_policy(ngx_realpeer_conf_t *one,
     ngx_realpeer_conf_t *two);
-static void ngx_realpeer_mark(ngx_conf_t *cf, ngx_realpeer_conf_t *rcf);
 static char *ngx_realpeer_off(ngx_conf_t *cf, ngx_realpeer_conf_t *rcf);
 static char *ngx_realpeer_add_rule(ngx_conf_t *cf, ngx_realpeer_conf_t *rcf,
     int32_t policy, ngx_str_t *source);
@@ -43,6 +42,7 @@ ngx_realpeer_create_conf(ngx_conf_t *cf)
     rcf->max_header = NGX_CONF_UNSET_UINT;
     rcf->versions = NGX_CONF_UNSET_UINT;
     rcf->no_address = NGX_CONF_UNSET_UINT;
+    rcf->zone = NGX_CONF_UNSET_SIZE;
 
     return rcf;
 }
@@ -74,6 +74,11 @@ ngx_realpeer_merge_conf(ngx_conf_t *cf, void *parent, void *child)
                               REALPEER_VERSION_1|REALPEER_VERSION_2);
     ngx_conf_merge_uint_value(conf->no_address, prev->no_address,
                               REALPEER_NO_ADDRESS_ACCEPT);
+
+    ngx_realpeer_merge_log_limit(prev, conf);
+
+    /* only whether it is 0 counts from here on */
+    ngx_conf_merge_size_value(conf->zone, prev->zone, 1);
 
     conf->settings.max_header = (uint32_t) conf->max_header;
     conf->settings.versions = (uint8_t) conf->versions;
@@ -421,6 +426,8 @@ ngx_realpeer_same_policy(ngx_realpeer_conf_t *one, ngx_realpeer_conf_t *two)
            && one->max_header == two->max_header
            && one->versions == two->versions
            && one->no_address == two->no_address
+           && one->log_rate.interval == two->log_rate.interval
+           && one->log_rate.burst == two->log_rate.burst
            && realpeer_rules_equal(one->rules->elts, one->rules->nelts,
                                    two->rules->elts, two->rules->nelts)
               == 1;
@@ -440,7 +447,9 @@ ngx_realpeer_policy_place(ngx_realpeer_conf_t *rcf)
 }
 
 
-static void
+/* the first directive of ours at a level, for messages about all of them */
+
+void
 ngx_realpeer_mark(ngx_conf_t *cf, ngx_realpeer_conf_t *rcf)
 {
     if (!ngx_realpeer_states(rcf)) {

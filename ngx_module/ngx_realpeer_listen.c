@@ -53,7 +53,7 @@ ngx_realpeer_wrap(ngx_cycle_t *cycle, ngx_listening_t *ls,
 
     native = ls->servers;
 
-    port = ngx_palloc(cycle->pool, sizeof(ngx_realpeer_port_t));
+    port = ngx_pcalloc(cycle->pool, sizeof(ngx_realpeer_port_t));
     if (port == NULL) {
         return NGX_ERROR;
     }
@@ -87,11 +87,21 @@ ngx_realpeer_wrap(ngx_cycle_t *cycle, ngx_listening_t *ls,
             return NGX_ERROR;
         }
 
+        if (ls->type == SOCK_STREAM
+            && ngx_realpeer_zone_add(cycle, addr) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
         policies++;
     }
 
     if (policies == 0 || ls->type != SOCK_STREAM) {
         return NGX_OK;
+    }
+
+    if (ngx_realpeer_limit_port(cycle, ls, port) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     ls->servers = port;

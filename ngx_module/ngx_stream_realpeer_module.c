@@ -18,6 +18,8 @@ static ngx_int_t ngx_stream_realpeer_get_tlv(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
 
 static char *ngx_stream_realpeer_init_conf(ngx_cycle_t *cycle, void *conf);
+static ngx_int_t ngx_stream_realpeer_listen(ngx_cycle_t *cycle,
+    ngx_stream_core_main_conf_t *cmcf);
 #if (NGX_REALPEER_STREAM_NAMES)
 static ngx_int_t ngx_stream_realpeer_check_servers(ngx_cycle_t *cycle,
     ngx_stream_core_main_conf_t *cmcf);
@@ -30,7 +32,7 @@ static void *ngx_stream_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
 
 static ngx_command_t  ngx_stream_realpeer_commands[] = {
 
-    ngx_realpeer_commands(NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF,
+    ngx_realpeer_commands(NGX_STREAM_MAIN_CONF, NGX_STREAM_SRV_CONF,
                           NGX_STREAM_SRV_CONF_OFFSET),
 
       ngx_null_command
@@ -59,7 +61,7 @@ ngx_module_t  ngx_stream_realpeer_module = {
     NULL,                                  /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_realpeer_log_exit_process,         /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -86,10 +88,10 @@ ngx_module_t  ngx_stream_realpeer_core_module = {
     NGX_CORE_MODULE,                       /* module type */
     NULL,                                  /* init master */
     NULL,                                  /* init module */
-    NULL,                                  /* init process */
+    ngx_realpeer_init_process,             /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_realpeer_exit_process,             /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -147,17 +149,29 @@ ngx_stream_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
 
     cmcf = ngx_stream_cycle_get_module_main_conf(cycle,
                                                  ngx_stream_core_module);
-    if (cmcf == NULL) {
-        return NGX_CONF_OK;
+    if (cmcf && ngx_stream_realpeer_listen(cycle, cmcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
-    if (ngx_realpeer_check_variables(cycle->log, &cmcf->variables) != NGX_OK) {
+    if (ngx_realpeer_zone_measure(cycle) != NGX_OK) {
         return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_stream_realpeer_listen(ngx_cycle_t *cycle,
+    ngx_stream_core_main_conf_t *cmcf)
+{
+    if (ngx_realpeer_check_variables(cycle->log, &cmcf->variables) != NGX_OK) {
+        return NGX_ERROR;
     }
 
 #if (NGX_REALPEER_STREAM_NAMES)
     if (ngx_stream_realpeer_check_servers(cycle, cmcf) != NGX_OK) {
-        return NGX_CONF_ERROR;
+        return NGX_ERROR;
     }
 #endif
 
@@ -165,10 +179,10 @@ ngx_stream_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
                               ngx_stream_realpeer_get_addr)
         != NGX_OK)
     {
-        return NGX_CONF_ERROR;
+        return NGX_ERROR;
     }
 
-    return NGX_CONF_OK;
+    return NGX_OK;
 }
 
 
@@ -249,6 +263,8 @@ ngx_stream_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
 #if (NGX_HAVE_INET6)
     ngx_stream_in6_addr_t   *in6;
 #endif
+
+    ngx_str_set(&addr->subsystem, "stream");
 
     port = ls->servers;
 

@@ -145,11 +145,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;
+#[cfg(feature = "ffi")]
+mod counters;
 #[cfg(target_arch = "x86_64")]
 mod cpu;
 mod crc32c;
 mod decide;
 mod header;
+mod log_limit;
 mod outcome;
 mod parse;
 mod policy;
@@ -172,6 +175,7 @@ mod panic;
 pub use address::{AddressText, Family, Transport, canonical};
 pub use decide::{Action, Decision, Event, NoAddress, Settings, decide, decide_datagram};
 pub use header::{Command, Header, Progress, UnixPath, V1_MAX, Version};
+pub use log_limit::{HeldBack, LogLimit, LogRate, LogRateError, Logged};
 pub use outcome::Outcome;
 pub use parse::{Limits, MAX_HEADER, MIN_HEADER, Versions, parse};
 pub use policy::Policy;

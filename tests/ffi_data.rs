@@ -321,3 +321,96 @@ fn concurrently() {
         }
     });
 }
+
+// ---- the limit of a log
+
+fn rate_parse(rate: Option<&str>, burst: Option<&str>) -> Result<(u32, u32), i32> {
+    let mut out = realpeer_log_rate { interval: 7, burst: 7 };
+    let word = |word: Option<&str>| match word {
+        Some(word) => (word.as_ptr().cast(), word.len()),
+        None => (null(), 0),
+    };
+    let ((rate, rate_len), (burst, burst_len)) = (word(rate), word(burst));
+    let size = size_of_val(&out);
+    let result =
+        unsafe { realpeer_log_rate_parse(rate, rate_len, burst, burst_len, &mut out, size) };
+    if result == 0 {
+        return Ok((out.interval, out.burst));
+    }
+    assert_eq!((out.interval, out.burst), (7, 7));
+    Err(result)
+}
+
+#[test]
+fn rates_of_a_log() {
+    assert_eq!(rate_parse(None, None), Ok((100, 100)));
+    assert_eq!(rate_parse(Some("10r/s"), None), Ok((100, 100)));
+    assert_eq!(rate_parse(Some("30r/m"), Some("burst=5")), Ok((2000, 5)));
+    assert_eq!(rate_parse(Some("300r/s"), Some("burst=5")), Ok((4, 5)));
+    assert_eq!(rate_parse(Some("off"), None), Ok((0, 0)));
+    assert_eq!(rate_parse(Some("10"), None), Err(Error::BadRate as i32));
+    assert_eq!(rate_parse(Some("10r/s"), Some("5")), Err(Error::BadBurst as i32));
+    assert_eq!(rate_parse(Some("10r/s"), Some("")), Err(Error::BadBurst as i32));
+    assert_eq!(rate_parse(None, Some("burst=5")), Err(INVALID));
+    let mut out = realpeer_log_rate { interval: 7, burst: 7 };
+    unsafe {
+        assert_eq!(realpeer_log_rate_parse(null(), 0, null(), 0, null_mut(), 8), INVALID);
+        assert_eq!(realpeer_log_rate_parse(null(), 0, null(), 0, &mut out, 7), INVALID);
+        assert_eq!(realpeer_log_rate_parse(null(), 3, null(), 0, &mut out, 8), INVALID);
+        let bad = [0xff_u8];
+        let result = realpeer_log_rate_parse(bad.as_ptr().cast(), 1, null(), 0, &mut out, 8);
+        assert_eq!(result, Error::BadRate as i32);
+    }
+}
+
+#[test]
+fn lines_of_a_log() {
+    let mut limit = realpeer_log_limit { state: [0; 64] };
+    let rate = realpeer_log_rate { interval: 1000, burst: 1 };
+    let (mut held_back, mut result) = (7, 7);
+    let n = size_of_val(&rate);
+    let mut refused = |result: i32, now: u64, held_back: &mut u32| unsafe {
+        realpeer_log_refused(&mut limit, &rate, n, result, now, held_back)
+    };
+    assert_eq!((refused(-3, 0, &mut held_back), held_back), (1, 0));
+    held_back = 7;
+    assert_eq!((refused(-3, 5, &mut held_back), held_back), (0, 7));
+    assert_eq!((refused(3, 5, &mut held_back), held_back), (1, 0));
+    assert_eq!(refused(99, 5, &mut held_back), INVALID);
+    assert_eq!((refused(-3, 1000, &mut held_back), held_back), (1, 1));
+    assert_eq!((refused(-3, 1001, &mut held_back), refused(3, 900, &mut held_back)), (0, 0));
+
+    let mut told = |rate: *const realpeer_log_rate, now: u64, result: &mut i32| {
+        let mut lines = 9;
+        let answer =
+            unsafe { realpeer_log_held_back(&mut limit, rate, n, now, result, &mut lines) };
+        (answer, lines)
+    };
+    assert_eq!((told(&rate, 999, &mut result), result), ((2, 9), 7));
+    assert_eq!((told(&rate, 1005, &mut result), result), ((1, 1), 3));
+    assert_eq!((told(null(), 0, &mut result), result), ((1, 1), -3));
+    assert_eq!(told(null(), 0, &mut result), (0, 9));
+
+    // What asks for more than this library has.
+    let longer = [1000_u32, 1, 1];
+    let of = |size: usize| {
+        let (limit, rate) = (&mut realpeer_log_limit { state: [0; 64] }, longer.as_ptr().cast());
+        unsafe { realpeer_log_refused(limit, rate, size, -3, 0, &mut held_back) }
+    };
+    let mut of = of;
+    assert_eq!((of(7), of(8), of(12)), (INVALID, 1, INVALID));
+    unsafe {
+        assert_eq!(realpeer_log_refused(null_mut(), &rate, n, -3, 0, &mut held_back), INVALID);
+        assert_eq!(realpeer_log_refused(&mut limit, &rate, n, -3, 0, null_mut()), INVALID);
+        let odd = (&raw mut limit).byte_add(1);
+        assert_eq!(realpeer_log_refused(odd, &rate, n, -3, 0, &mut held_back), INVALID);
+        assert_eq!(
+            realpeer_log_held_back(&mut limit, &rate, n, 0, null_mut(), &mut held_back),
+            INVALID
+        );
+        assert_eq!(
+            realpeer_log_held_back(&mut limit, &rate, n, 0, &mut result, null_mut()),
+            INVALID
+        );
+    }
+}

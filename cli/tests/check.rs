@@ -175,6 +175,9 @@ fn says_what_is_wrong_with_nginx_conf() {
         ),
         ("realpeer_max_header 5", "invalid \"5\"; it must be from 16 to 65551 bytes"),
         ("realpeer_versions 1 1", "invalid \"1 1\"; it must be 1, 2 or both"),
+        ("realpeer_log_limit 10", "must be \"off\" or from \"1r/m\" to \"1000r/s\""),
+        ("realpeer_log_limit off burst=5", "must be \"burst=\" with 1 to 10000"),
+        ("realpeer_log_limit 1r/s burst=5 x", "invalid \"1r/s burst=5 x\""),
         ("realpeer_no_address maybe", "invalid \"maybe\"; it must be accept or refuse"),
     ] {
         let text = format!("server {{\n{what}; }}");

@@ -8,20 +8,26 @@
 
 mod address;
 mod config;
+mod counters;
 mod decide;
 mod header;
+mod log;
 mod outcome;
 mod socket;
+mod status;
 mod system;
 mod tlv;
 mod write;
 
 pub use address::*;
 pub use config::*;
+pub use counters::*;
 pub use decide::*;
 pub use header::*;
+pub use log::*;
 pub use outcome::*;
 pub use socket::*;
+pub use status::*;
 pub use tlv::*;
 pub use write::*;
 

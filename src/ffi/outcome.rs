@@ -2,6 +2,7 @@
 
 use core::ffi::{CStr, c_char};
 
+use crate::log_limit::LogRateError;
 use crate::outcome::Outcome;
 use crate::rules::{Duplicate, RuleError};
 use crate::write::WriteError;
@@ -37,10 +38,14 @@ pub enum Error {
     InvalidTlv = -75,
     /// A system call failed, and errno says why.
     Socket = -76,
+    /// The text is no rate of lines.
+    BadRate = -77,
+    /// The text is no burst of lines.
+    BadBurst = -78,
 }
 
 impl Error {
-    const ALL: [(Error, &'static CStr, &'static CStr); 13] = [
+    const ALL: [(Error, &'static CStr, &'static CStr); 15] = [
         (Error::InvalidArgument, c"invalid_argument", c"invalid argument"),
         (
             Error::BadPolicy,
@@ -58,6 +63,8 @@ impl Error {
         (Error::BadAddress, c"bad_address", WriteError::BadAddress.c_text()),
         (Error::InvalidTlv, c"invalid_tlv", WriteError::InvalidTlv.c_text()),
         (Error::Socket, c"socket", c"a system call on the socket failed"),
+        (Error::BadRate, c"bad_rate", LogRateError::BadRate.c_text()),
+        (Error::BadBurst, c"bad_burst", LogRateError::BadBurst.c_text()),
     ];
 }
 

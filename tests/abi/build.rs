@@ -12,7 +12,7 @@ use quote::{format_ident, quote};
 use syn::{Fields, FnArg, ForeignItem, Item, ReturnType, Type};
 
 /// Enums of the header and of Rust.
-const ENUMS: [(&str, &str); 9] = [
+const ENUMS: [(&str, &str); 10] = [
     ("REALPEER_RESULT_", "realpeer::Outcome"),
     ("REALPEER_ERROR_", "realpeer::ffi::Error"),
     ("REALPEER_POLICY_", "realpeer::Policy"),
@@ -22,6 +22,7 @@ const ENUMS: [(&str, &str); 9] = [
     ("REALPEER_TRANSPORT_", "realpeer::Transport"),
     ("REALPEER_COMMAND_", "realpeer::Command"),
     ("REALPEER_NO_ADDRESS_", "realpeer::NoAddress"),
+    ("REALPEER_FORMAT_", "realpeer::ffi::Format"),
 ];
 /// Begins like an enumerator, but is a constant of its own.
 const NO_ENUMERATOR: &str = "REALPEER_POLICY_NONE";

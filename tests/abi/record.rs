@@ -3,7 +3,10 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Expr, Fields, FnArg, ForeignItem, ForeignItemFn, Item, Lit, ReturnType, Type};
+use syn::{
+    Expr, Fields, FnArg, ForeignItem, ForeignItemFn, GenericArgument, Item, Lit, PathArguments,
+    ReturnType, Type, TypeBareFn, TypePath,
+};
 
 use crate::{OPAQUE, is_version};
 
@@ -88,11 +91,31 @@ fn declare(rust: &Type, name: &str) -> String {
             let Lit::Int(length) = &length.lit else { panic!("a length that is no number") };
             declare(&array.elem, &format!("{name}[{}]", length.base10_digits()))
         }
+        Type::Path(path) if pointed_function(path).is_some() => {
+            let function = pointed_function(path).expect("as was asked");
+            let arguments: Vec<String> =
+                function.inputs.iter().map(|argument| declare(&argument.ty, "")).collect();
+            let name = format!("(*{name})({})", arguments.join(", "));
+            match &function.output {
+                ReturnType::Default => format!("void {name}"),
+                ReturnType::Type(_, result) => declare(result, &name),
+            }
+        }
         Type::Path(path) => {
             let word = path.path.segments.last().expect("a name").ident.to_string();
             format!("{} {name}", c_name(&word)).trim_end().to_owned()
         }
         other => panic!("a type that is not expected: {}", quote!(#other)),
+    }
+}
+
+/// What `Option<unsafe extern "C" fn(...)>` points at: a pointer that may be NULL.
+fn pointed_function(path: &TypePath) -> Option<&TypeBareFn> {
+    let last = path.path.segments.last().filter(|last| last.ident == "Option")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    match arguments.args.first() {
+        Some(GenericArgument::Type(Type::BareFn(function))) => Some(function),
+        _ => None,
     }
 }
 

@@ -34,6 +34,7 @@ pub fn as_apache(directives: &str) -> String {
             Some("_max_header") => "RealPeerMaxHeader".into(),
             Some("_versions") => "RealPeerVersions".into(),
             Some("_no_address") => "RealPeerNoAddress".into(),
+            Some("_log_limit") => "RealPeerLogLimit".into(),
             _ => panic!("not a directive of realpeer: {name}"),
         };
         format!("{name} {arguments}\n")

@@ -12,6 +12,7 @@ use crate::apache::Apache;
 use crate::apache_page::{SCRIPT, page, usual_page};
 use crate::certificates::Authority;
 use crate::check::Check;
+use crate::faults::{Faults, Faulty, Preload};
 use crate::folder::Folder;
 use crate::instruments::Counting;
 use crate::mpm::{Mpm, packaged_module, program};
@@ -43,6 +44,8 @@ pub struct ApacheSite {
     processes: String,
     config: String,
     watched: Option<(Watch, PathBuf)>,
+    preload: Option<Preload>,
+    environment: Vec<(String, String)>,
     counting: Option<Counting>,
     single: bool,
 }
@@ -66,6 +69,8 @@ impl ApacheSite {
             processes: mpm.processes().to_owned(),
             config: String::new(),
             watched: None,
+            preload: None,
+            environment: Vec::new(),
             counting: None,
             single: false,
         };
@@ -115,6 +120,18 @@ impl ApacheSite {
     pub fn watched(&mut self, watch: Watch, folder: &Path) {
         self.load_realpeer(folder.join("mod_realpeer.so"));
         self.watched = Some((watch, folder.to_owned()));
+    }
+
+    /// Has it run out of something when the test says so.
+    pub fn faults(&mut self, what: Faulty) -> Faults {
+        let (faults, preload) = Faults::prepare(what, self.dir());
+        self.preload = Some(preload);
+        faults
+    }
+
+    /// Starts it with this in its environment.
+    pub fn environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Counts its system calls, see [`Apache::system_calls`].
@@ -220,6 +237,7 @@ impl ApacheSite {
             .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
             .collect();
         let preload = self.watched.as_ref().and_then(|(watch, folder)| watch.preload(folder));
+        let faults = self.preload.as_ref().map(|faults| faults.environment(preload.clone()));
         command
             .arg("-f")
             .arg(self.dir().join(CONFIG))
@@ -227,6 +245,8 @@ impl ApacheSite {
             .env_clear()
             .envs(of_tool)
             .envs(preload.map(|files| ("LD_PRELOAD", files)))
+            .envs(faults.into_iter().flatten())
+            .envs(self.environment.iter().cloned())
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .stdin(Stdio::null())
             .stdout(Stdio::null());
@@ -262,6 +282,11 @@ impl ApacheSite {
         }
         if let Some(module) = &self.module {
             line(format_args!("LoadModule realpeer_module {}", module.display()));
+        }
+        if self.modules.contains("http2") {
+            // mod_include's pages lose their memory while they are read, and
+            // httpd crashes, with no module of ours as well: docs/apache.md.
+            line(format_args!("EnableMMAP Off"));
         }
         line(format_args!("{}", self.processes));
         line(format_args!("LogFormat {} e2e\nCustomLog {dir}/access.log e2e", quoted(LOG)));

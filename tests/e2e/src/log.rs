@@ -55,6 +55,40 @@ impl Refusal {
     }
 }
 
+/// `realpeer: held back N lines of refused RESULT, listener: ADDR:PORT`: what a
+/// limit has kept out of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldBack {
+    pub level: String,
+    pub lines: u64,
+    pub result: String,
+    pub listener: String,
+}
+
+impl HeldBack {
+    /// As [`Refusal::parse`].
+    pub(crate) fn parse(line: &str) -> Option<Self> {
+        let (head, rest) = line.split_once(" realpeer: held back ")?;
+        Some(Self::parse_rest(head, rest).unwrap_or_else(|| panic!("not as agreed: {line}")))
+    }
+
+    fn parse_rest(head: &str, rest: &str) -> Option<Self> {
+        let level = match head.split_once("[realpeer:") {
+            Some((_, rest)) => rest.split_once(']')?.0,
+            None => head.split_once('[')?.1.split_once(']')?.0,
+        };
+        let (lines, rest) = rest.split_once(" lines of refused ")?;
+        let (result, listener) = rest.split_once(", listener: ")?;
+        (!listener.contains(' ')).then_some(())?;
+        Some(Self {
+            level: level.to_owned(),
+            lines: lines.parse().ok()?,
+            result: result.to_owned(),
+            listener: listener.to_owned(),
+        })
+    }
+}
+
 fn nginx_head(head: &str) -> Option<&str> {
     let level = head.split_once('[')?.1.split_once(']')?.0;
     let connection = head.rsplit_once(" *")?.1;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::log::Refusal;
+use crate::log::{HeldBack, Refusal};
 use crate::wait::wait_until;
 
 /// The logs in a server's folder: `error.log`, `access.log`, and others that a
@@ -58,9 +58,7 @@ impl Logs {
     /// The first line of a log with `part` in it.
     #[track_caller]
     pub fn wait_for_line(&self, name: &str, part: &str) -> String {
-        wait_until(&format!("{part:?} in {name}"), || {
-            self.log(name).lines().find(|line| line.contains(part)).map(str::to_owned)
-        })
+        wait_until(&format!("{part:?} in {name}"), || whole_line(&self.log(name), part))
     }
 
     /// The lines of a log, once there are so many.
@@ -76,6 +74,11 @@ impl Logs {
     /// All refusals logged so far.
     pub fn refusals(&self) -> Vec<Refusal> {
         self.error_log().lines().filter_map(Refusal::parse).collect()
+    }
+
+    /// What it has said of refusals that it did not log.
+    pub fn held_back(&self) -> Vec<HeldBack> {
+        self.error_log().lines().filter_map(HeldBack::parse).collect()
     }
 
     /// The refusals logged since this was asked last.
@@ -107,6 +110,13 @@ impl Logs {
 fn tail(log: &str) -> String {
     let lines: Vec<_> = log.lines().collect();
     lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
+/// The first line with `part` in it whose end has been written as well: a process
+/// may write a line in pieces.
+pub(crate) fn whole_line(text: &str, part: &str) -> Option<String> {
+    let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+    whole.lines().find(|line| line.contains(part)).map(str::to_owned)
 }
 
 pub(crate) fn read_lossy(path: &Path) -> String {

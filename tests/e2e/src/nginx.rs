@@ -1,7 +1,8 @@
 //! A running nginx, its logs and its workers.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -216,7 +217,9 @@ fn pid_in(dir: &Path) -> Option<u32> {
 /// connecting to it, which a server under test would notice.
 pub(crate) fn is_listening(port: u16) -> bool {
     ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"].iter().any(|table| {
-        fs::read_to_string(table).unwrap_or_default().lines().any(|line| {
+        // Listeners come first: what is behind them need not be read.
+        let lines = File::open(table).map(BufReader::new).into_iter().flat_map(BufRead::lines);
+        lines.map_while(Result::ok).any(|line| {
             let mut fields = line.split_whitespace().skip(1);
             let local = fields.next().unwrap_or_default();
             let state = fields.nth(1).unwrap_or_default();

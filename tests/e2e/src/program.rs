@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::logs::read_lossy;
+use crate::logs::{read_lossy, whole_line};
 use crate::nginx::is_listening;
 use crate::port::Port;
 use crate::process::Guard;
@@ -81,8 +81,6 @@ impl Program {
     /// Waits until it has said a line with this in it, and gives the line.
     #[track_caller]
     pub fn says(&self, words: &str) -> String {
-        wait_until(&format!("{} to say {words:?}", self.name), || {
-            self.said().lines().find(|line| line.contains(words)).map(str::to_owned)
-        })
+        wait_until(&format!("{} to say {words:?}", self.name), || whole_line(&self.said(), words))
     }
 }

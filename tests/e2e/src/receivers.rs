@@ -338,7 +338,7 @@ fn policy((max_header, versions): &HeaderLimits, timeout: &str) -> String {
     let versions: String = versions.iter().map(|version| format!(" {version}")).collect();
     format!(
         "realpeer require all; realpeer_timeout {timeout}; realpeer_max_header {max_header}; \
-         realpeer_versions{versions};"
+         realpeer_versions{versions}; realpeer_log_limit off;"
     )
 }
 

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::certificates::Authority;
 use crate::check::Check;
+use crate::faults::{Faults, Faulty, Preload};
 use crate::folder::Folder;
 use crate::instruments::{self, Counting};
 use crate::nginx::Nginx;
@@ -24,6 +25,8 @@ pub struct Site {
     modules: Option<Vec<PathBuf>>,
     counting: Option<Counting>,
     watched: Option<(Watch, PathBuf)>,
+    preload: Option<Preload>,
+    environment: Vec<(String, String)>,
     daemon: bool,
     workers: String,
     events: String,
@@ -42,6 +45,8 @@ impl Site {
             modules: None,
             counting: None,
             watched: None,
+            preload: None,
+            environment: Vec::new(),
             daemon: false,
             workers: "worker_processes 1;".into(),
             events: String::new(),
@@ -100,6 +105,19 @@ impl Site {
     pub fn watched(&mut self, watch: Watch, folder: &Path) {
         self.load_modules(watch.modules(folder));
         self.watched = Some((watch, folder.join("nginx")));
+    }
+
+    /// Has it run out of something when the test says so.
+    pub fn faults(&mut self, what: Faulty) -> Faults {
+        let (faults, preload) = Faults::prepare(what, self.dir());
+        self.preload = Some(preload);
+        faults
+    }
+
+    /// Starts it with this in its environment. Of that nginx takes away what no
+    /// `env` names, once it runs.
+    pub fn environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Adds to the `events` block.
@@ -181,6 +199,8 @@ impl Site {
             Command::new(program())
         };
         command
+            .envs(self.preload.iter().flat_map(|preload| preload.environment(None)))
+            .envs(self.environment.iter().cloned())
             .arg("-e")
             .arg(self.dir().join("error.log"))
             .arg("-p")

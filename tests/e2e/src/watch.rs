@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::logs::read_lossy;
 use crate::process::must_exist;
 use crate::subsystem::Subsystem;
 use crate::which::root;
@@ -71,6 +72,19 @@ impl Watch {
         };
         let paths = names.iter().map(|name| folder.join(name).display().to_string());
         Some(paths.collect::<Vec<_>>().join(":"))
+    }
+
+    /// The reports in the folder of a server that tell of an error of memory.
+    pub fn complaints(dir: &Path) -> Vec<String> {
+        let is_one = |report: &String| {
+            // Of valgrind: the last line has their number.
+            let errors = report.split("ERROR SUMMARY: ").nth(1);
+            errors.is_some_and(|number| !number.starts_with("0 "))
+                || report.contains("ERROR: AddressSanitizer")
+                || report.contains("runtime error")
+        };
+        let files = fs::read_dir(dir.join("reports")).into_iter().flatten().flatten();
+        files.map(|file| read_lossy(&file.path())).filter(is_one).collect()
     }
 
     /// Runs `program`; what there is to report comes into `dir/reports`, in a

@@ -212,12 +212,12 @@ fn settings_are_checked() {
     let mut cases = vec![
         passes(&used(&format!(
             "RealPeer require all\nRealPeerTimeout 5s\nRealPeerMaxHeader 65551\n\
-             RealPeerVersions 1 2\nRealPeerNoAddress refuse\nListen 127.0.0.1:OTHER\n{}{}",
+             RealPeerVersions 1 2\nRealPeerNoAddress refuse\nRealPeerLogLimit off\nListen 127.0.0.1:OTHER\n{}{}",
             host(
                 "PORT",
                 "a",
                 "RealPeerTimeout 3\nRealPeerMaxHeader 16\nRealPeerVersions 2\n\
-                 RealPeerNoAddress accept"
+                 RealPeerNoAddress accept\nRealPeerLogLimit 6r/m burst=10000"
             ),
             host("OTHER", "b", "RealPeerTimeout 3000ms\nRealPeerVersions 2 1"),
         ))),
@@ -235,6 +235,18 @@ fn settings_are_checked() {
             "RealPeerNoAddress maybe",
             2,
             "invalid value \"maybe\" in RealPeerNoAddress, it must be \"accept\" or \"refuse\"",
+        ),
+        wrong(
+            "RealPeerLogLimit 10",
+            2,
+            "invalid rate \"10\" in RealPeerLogLimit, it must be \"off\" or from \"1r/m\" to \
+             \"1000r/s\"",
+        ),
+        wrong(
+            "RealPeerLogLimit 10r/s 5",
+            2,
+            "invalid burst \"5\" in RealPeerLogLimit, it must be \"burst=\" with 1 to 10000, and \
+             not behind \"off\"",
         ),
         wrong(
             "RealPeerVersions 2 3",
@@ -312,6 +324,7 @@ fn directives_have_their_levels() {
         "RealPeerMaxHeader 16",
         "RealPeerVersions 1",
         "RealPeerNoAddress accept",
+        "RealPeerLogLimit off",
         "RealPeerTLV alpn",
     ] {
         let (name, _) = directive.split_once(' ').expect("an argument");
@@ -350,7 +363,10 @@ fn virtual_hosts_that_share_a_listener_must_agree() {
         passes(&two("", "RealPeer off")),
         // The defaults, said and unsaid.
         passes(&two(
-            &format!("{require}\nRealPeerTimeout 5s\nRealPeerMaxHeader 4096"),
+            &format!(
+                "{require}\nRealPeerTimeout 5s\nRealPeerMaxHeader 4096\n\
+                 RealPeerLogLimit 10r/s burst=100"
+            ),
             &format!("{require}\nRealPeerVersions 2 1\nRealPeerNoAddress accept"),
         )),
         passes(&two(
@@ -360,6 +376,7 @@ fn virtual_hosts_that_share_a_listener_must_agree() {
         fails(&two(require, "RealPeer optional all"), another),
         fails(&two(require, "RealPeer require 192.0.2.1"), another),
         fails(&two(require, &format!("RealPeerTimeout 9s\n{require}")), another),
+        fails(&two(require, &format!("RealPeerLogLimit 1r/s\n{require}")), another),
         Case {
             messages: vec![no_effect.into(), another.into()],
             ..fails(&two(require, "RealPeerTimeout 9s"), another)

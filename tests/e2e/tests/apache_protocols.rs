@@ -102,7 +102,8 @@ on_each_mpm! {
         if !load_http2(&mut site, mpm) {
             return;
         }
-        let port = site.host("Protocols h2c http/1.1\nRealPeer require all");
+        let port =
+            site.host("Protocols h2c http/1.1\nRealPeer require all\nRealPeerTimeout 30s");
         let _apache = site.start();
         let header = v1("192.0.2.7:4321", "198.51.100.1:443");
         let whole = [&header[..], &h2_requests(&[1, 3, 5])].concat();

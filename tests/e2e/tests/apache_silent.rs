@@ -112,7 +112,7 @@ fn a_client_is_served_beside_those_that_have_sent_half_a_header() {
 #[test]
 fn they_are_all_refused_in_the_end() {
     let mut site = site(false);
-    let port = site.host("RealPeer require all\nRealPeerTimeout 3s");
+    let port = site.host("RealPeer require all\nRealPeerTimeout 3s\nRealPeerLogLimit off");
     let apache = site.start();
     let clients = silent(port, b"PROXY");
     for mut client in clients {

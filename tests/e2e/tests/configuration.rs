@@ -193,9 +193,10 @@ fn settings() -> Vec<Case> {
     let mut cases = vec![
         passes(
             "realpeer require all; realpeer_timeout 5s; realpeer_max_header 65551;
-             realpeer_versions 1 2; realpeer_no_address refuse;
+             realpeer_versions 1 2; realpeer_no_address refuse; realpeer_log_limit off;
              server { listen 127.0.0.1:PORT; SERVE realpeer_timeout 3s; realpeer_max_header 16;
-                      realpeer_versions 2; realpeer_no_address accept; }
+                      realpeer_versions 2; realpeer_no_address accept;
+                      realpeer_log_limit 6r/m burst=10000; }
              server { listen 127.0.0.1:OTHER; SERVE realpeer_max_header 4k; realpeer_versions 2 1; }",
         ),
         warns(
@@ -219,6 +220,23 @@ fn settings() -> Vec<Case> {
             r#"duplicate version "1" in "realpeer_versions" in nginx.conf:2"#,
         ),
     ];
+    for rate in ["10", "0r/s", "1001r/s", "60001r/m", "10r/h", "on", "burst=5"] {
+        cases.push(fails(
+            &format!("realpeer_log_limit {rate};"),
+            &format!(
+                r#"invalid rate "{rate}" in "realpeer_log_limit", it must be "off" or from "1r/m" to "1000r/s" in nginx.conf:2"#
+            ),
+        ));
+    }
+    for words in ["1r/s burst=0", "1r/s 5", "1r/s burst=10001", "off burst=5"] {
+        let burst = words.split(' ').next_back().expect("a word");
+        cases.push(fails(
+            &format!("realpeer_log_limit {words};"),
+            &format!(
+                r#"invalid burst "{burst}" in "realpeer_log_limit", it must be "burst=" with 1 to 10000, and not behind "off" in nginx.conf:2"#
+            ),
+        ));
+    }
     for time in ["soon", "0", "-1s", "5 s"] {
         cases.push(fails(
             &format!("realpeer_timeout \"{time}\";"),
@@ -235,9 +253,13 @@ fn settings() -> Vec<Case> {
             ),
         ));
     }
-    for (name, value) in
-        [("timeout", "5s"), ("max_header", "16"), ("versions", "1"), ("no_address", "accept")]
-    {
+    for (name, value) in [
+        ("timeout", "5s"),
+        ("max_header", "16"),
+        ("versions", "1"),
+        ("no_address", "accept"),
+        ("log_limit", "1r/s"),
+    ] {
         let directive = format!("realpeer_{name} {value};");
         cases.push(fails(
             &format!("{directive}\n{directive}"),
@@ -275,6 +297,8 @@ fn servers_that_share_a_listener() -> Vec<Case> {
         fails(&two(require, "realpeer optional all;"), another),
         fails(&two(require, "realpeer require 192.0.2.1;"), another),
         fails(&two(require, "realpeer require all; realpeer_timeout 9s;"), another),
+        fails(&two(require, "realpeer require all; realpeer_log_limit off;"), another),
+        passes(&two(require, "realpeer require all; realpeer_log_limit 10r/s burst=100;")),
         fails(&two(require, "realpeer off;"), another),
         fails(&two("", require), none),
         fails(&two("realpeer off;", require), none),

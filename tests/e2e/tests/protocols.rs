@@ -142,7 +142,9 @@ on_each_nginx! {
         let mut site = Site::new(which);
         let port = site.port();
         let listen = which.http2(&format!("127.0.0.1:{port}"));
-        site.http(format!("server {{ {listen} realpeer require all; {PAGE} }}"));
+        site.http(format!(
+            "server {{ {listen} realpeer require all; realpeer_timeout 30s; {PAGE} }}"
+        ));
         let _nginx = site.start();
         let header = v1("192.0.2.7:4321", "198.51.100.1:443");
         let whole = [&header[..], &h2_requests(&[1, 3, 5])].concat();

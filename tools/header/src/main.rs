@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::{fs, io};
 
 /// What C gets to see is in these files; the order is that of the header.
-const SOURCES: [&str; 16] = [
+const SOURCES: [&str; 20] = [
     "src/outcome.rs",
     "src/address.rs",
     "src/parse.rs",
@@ -21,6 +21,7 @@ const SOURCES: [&str; 16] = [
     "src/policy.rs",
     "src/rules.rs",
     "src/decide.rs",
+    "src/counters/format.rs",
     "src/ffi/outcome.rs",
     "src/ffi/address.rs",
     "src/ffi/header.rs",
@@ -29,6 +30,9 @@ const SOURCES: [&str; 16] = [
     "src/ffi/config.rs",
     "src/ffi/decide.rs",
     "src/ffi/socket.rs",
+    "src/ffi/counters.rs",
+    "src/ffi/status.rs",
+    "src/ffi/log.rs",
 ];
 const HEADER: &str = "include/realpeer.h";
 const COLUMNS: usize = 79;

@@ -1,6 +1,6 @@
 //! The directives beside `realpeer` itself, and the values that nginx takes.
 
-use realpeer::{MAX_HEADER, MIN_HEADER};
+use realpeer::{LogRate, MAX_HEADER, MIN_HEADER};
 
 /// One of the directives that set something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -9,14 +9,20 @@ pub(super) enum Setting {
     MaxHeader,
     Versions,
     NoAddress,
+    LogLimit,
 }
 
 /// Milliseconds in which a lost packet of the header may not come again.
 const SHORT: u64 = 3000;
 
 impl Setting {
-    pub(super) const ALL: [Setting; 4] =
-        [Setting::Timeout, Setting::MaxHeader, Setting::Versions, Setting::NoAddress];
+    pub(super) const ALL: [Setting; 5] = [
+        Setting::Timeout,
+        Setting::MaxHeader,
+        Setting::Versions,
+        Setting::NoAddress,
+        Setting::LogLimit,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -24,6 +30,7 @@ impl Setting {
             Setting::MaxHeader => "realpeer_max_header",
             Setting::Versions => "realpeer_versions",
             Setting::NoAddress => "realpeer_no_address",
+            Setting::LogLimit => "realpeer_log_limit",
         }
     }
 
@@ -38,6 +45,7 @@ impl Setting {
             Setting::MaxHeader => 4096,
             Setting::Versions => 0b11,
             Setting::NoAddress => 0,
+            Setting::LogLimit => rate_number(LogRate::default()),
         }
     }
 
@@ -45,6 +53,11 @@ impl Setting {
     /// `4k` and `4096`, `1 2` and `2 1`. Or what a value would have to be.
     pub(super) fn value(self, args: &[String]) -> Result<u64, String> {
         let wrong = |says: &str| format!("invalid \"{}\"; {says}", args.join(" "));
+        if let (Setting::LogLimit, [rate, burst @ ..]) = (self, args) {
+            let burst = burst.first().map(String::as_str);
+            let rate = LogRate::parse(rate, burst).map_err(|error| wrong(&error.to_string()))?;
+            return if args.len() > 2 { Err(wrong(TOO_MANY)) } else { Ok(rate_number(rate)) };
+        }
         let value = match (self, args) {
             (Setting::Versions, args) if !args.is_empty() => versions(args),
             (Setting::Timeout, [time]) => milliseconds(time).filter(|time| *time > 0),
@@ -61,6 +74,7 @@ impl Setting {
             }
             Setting::Versions => wrong("it must be 1, 2 or both"),
             Setting::NoAddress => wrong("it must be accept or refuse"),
+            Setting::LogLimit => wrong("it must be a rate such as 10r/s, or off"),
         })
     }
 
@@ -80,6 +94,12 @@ fn versions(args: &[String]) -> Option<u64> {
         };
         (versions & version == 0).then_some(versions | version)
     })
+}
+
+const TOO_MANY: &str = "it must be a rate and no more than a burst";
+
+fn rate_number(rate: LogRate) -> u64 {
+    u64::from(rate.interval()) << 32 | u64::from(rate.burst())
 }
 
 /// Bytes, with a unit or none: k, m.

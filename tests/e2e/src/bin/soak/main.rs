@@ -22,7 +22,6 @@ mod server;
 mod target;
 mod with_apache;
 mod with_nginx;
-mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

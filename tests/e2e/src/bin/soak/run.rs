@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use realpeer_e2e::{Logs, PATIENCE, Watch};
+use realpeer_e2e::{Holdings, Logs, PATIENCE, Watch};
 
 use crate::client::{Outcome, drive, visit};
 use crate::plan::{Kind, Material};
@@ -15,7 +15,6 @@ use crate::random::Random;
 use crate::reports::Reports;
 use crate::server::{Server, Software};
 use crate::target::Target;
-use crate::worker::Holdings;
 
 /// Clients at once.
 const CLIENTS: usize = 24;

@@ -1,13 +1,13 @@
 //! The server under test: what is the same for nginx and Apache.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use realpeer_e2e::{
-    Apache, AuthHttp, Authority, Client, Logs, Mpm, Nginx, PATIENCE, Upstream, Watch,
+    Apache, AuthHttp, Authority, Logs, Mpm, Nginx, PATIENCE, StatusPage, Upstream, Watch,
+    open_sockets,
 };
 
 use crate::target::{Columns, Target, column_of};
@@ -124,43 +124,10 @@ pub struct Server {
     pub authority: Authority,
     pub columns: Columns,
     pub ports: BTreeMap<Target, u16>,
-    pub status: Status,
+    pub status: StatusPage,
     /// Behind nginx.
     pub auth: Option<AuthHttp>,
     pub _behind: Option<Upstream>,
-}
-
-/// A page that counts connections, and its port.
-#[derive(Debug, Clone, Copy)]
-pub enum Status {
-    /// Of stub_status.
-    Nginx(u16),
-    /// Of mod_status.
-    Apache(u16),
-}
-
-impl Status {
-    /// How many connections there are, this one included.
-    fn active(self) -> u64 {
-        let get = |port, path| {
-            let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-            Client::connect(port).send(request).ending().response().text()
-        };
-        match self {
-            Self::Nginx(port) => {
-                number_behind(&get(port, "/"), "Active connections:").unwrap_or(u64::MAX)
-            }
-            // Those that the event MPM holds without a worker have sockets: its own
-            // count of them is of some time before.
-            Self::Apache(port) => {
-                number_behind(&get(port, "/status?auto"), "BusyWorkers:").unwrap_or(u64::MAX)
-            }
-        }
-    }
-}
-
-fn number_behind(page: &str, name: &str) -> Option<u64> {
-    page.split_once(name)?.1.split_whitespace().next()?.parse().ok()
 }
 
 impl Server {
@@ -172,7 +139,7 @@ impl Server {
             // A tool may have ended the one process that there was.
             let status = self.status;
             let Ok(active) = catch_unwind(move || status.active()) else { return u64::MAX };
-            let left = active.saturating_add(self.open_sockets());
+            let left = active.saturating_add(open_sockets(|port| self.is_ours(port)));
             if left == 1 || start.elapsed() > PATIENCE {
                 return left;
             }
@@ -181,24 +148,8 @@ impl Server {
         }
     }
 
-    /// Sockets of connections to one of our ports that a process still has.
-    fn open_sockets(&self) -> u64 {
-        let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-        // N: ADDRESS:PORT REMOTE STATE QUEUES TIMER RETRANSMITS USER TIMEOUT INODE
-        let is_open = |line: &&str| {
-            let mut fields = line.split_whitespace().skip(1);
-            let port = fields.next().and_then(|local| local.rsplit(':').next());
-            let port = port.and_then(|port| u16::from_str_radix(port, 16).ok());
-            let listens = fields.nth(1) == Some("0A");
-            let inode = fields.nth(5).unwrap_or("0");
-            port.is_some_and(|port| self.is_ours(port)) && !listens && inode != "0"
-        };
-        table.lines().filter(is_open).count() as u64
-    }
-
     fn is_ours(&self, port: u16) -> bool {
-        let (Status::Nginx(status) | Status::Apache(status)) = self.status;
-        port == status || self.ports.values().any(|own| *own == port)
+        port == self.status.port() || self.ports.values().any(|own| *own == port)
     }
 
     pub fn port(&self, target: Target) -> u16 {

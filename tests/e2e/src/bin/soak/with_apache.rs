@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use realpeer_e2e::{ApacheSite, Authority, Mpm, Watch};
+use realpeer_e2e::{ApacheSite, Authority, Mpm, StatusPage, Watch};
 
-use crate::server::{POLICIES, Running, Server, Status};
+use crate::server::{POLICIES, Running, Server};
 use crate::target::{APACHE, Target};
 
 const WIDE: &str = "RealPeerMaxHeader 65551\nRealPeerVersions 2\n\
@@ -38,7 +38,7 @@ pub fn start(mpm: Mpm, watch: Watch, folder: &Path) -> (Running, Server) {
     }
     // The log names connections by numbers of their own: ports are used again.
     site.config(format!(
-        "RealPeerTimeout 2s\nRealPeerTLV hex_0xEA\n\
+        "RealPeerTimeout 2s\nRealPeerLogLimit off\nRealPeerTLV hex_0xEA\n\
          Timeout 2\nKeepAliveTimeout 1\nMaxMemFree 16\nRequestReadTimeout header=1 body=1\n\
          ErrorLogFormat \"[%t] [%-m:%l] [pid %P:tid %T] [client\\ %a] *%{{c}}L %M\"\n\
          LogFormat \"%{{local}}p %{{REALPEER_RESULT}}e %{{REALPEER_TLV_AUTHORITY}}e \
@@ -63,7 +63,7 @@ pub fn start(mpm: Mpm, watch: Watch, folder: &Path) -> (Running, Server) {
         authority,
         columns: &APACHE,
         ports,
-        status: Status::Apache(status),
+        status: StatusPage::Apache(status),
         auth: None,
         _behind: None,
     };

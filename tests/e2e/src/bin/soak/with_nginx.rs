@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use realpeer_e2e::{
-    AuthHttp, Authority, PAGE, STREAM_PAGE, Site, Subsystem, Upstream, Watch, Which,
+    AuthHttp, Authority, PAGE, STREAM_PAGE, Site, StatusPage, Subsystem, Upstream, Watch, Which,
 };
 
-use crate::server::{POLICIES, Running, Server, Status};
+use crate::server::{POLICIES, Running, Server};
 use crate::target::{NGINX, Target, column_of};
 
 const WIDE: &str = "realpeer_max_header 65551; realpeer_versions 2; \
@@ -31,17 +31,20 @@ pub fn start(watch: Watch, folder: &Path) -> (Running, Server) {
     let fields = "$server_port $realpeer_result $realpeer_tlv_authority \
                   $realpeer_tlv_ssl_cn $realpeer_tlv_aws_vpce_id $realpeer_tlv_hex_0xEA";
     site.http(format!(
-        "{policies} realpeer_timeout 2s; log_format soak '{fields}';
+        "{policies} realpeer_timeout 2s; realpeer_log_limit off; log_format soak '{fields}';
          client_header_timeout 1s; keepalive_timeout 1s; lingering_timeout 1s;
          send_timeout 1s;
          server {{ listen 127.0.0.1:{status}; realpeer off; access_log off; stub_status; }}
          server {{ listen 127.0.0.1:{inner}; realpeer off; access_log off; {PAGE} }}"
     ));
     site.stream(format!(
-        "{policies} realpeer_timeout 2s; log_format soak '{fields}';
+        "{policies} realpeer_timeout 2s; realpeer_log_limit off; log_format soak '{fields}';
          preread_timeout 1s; proxy_timeout 1s; ssl_handshake_timeout 1s;"
     ));
-    site.mail(format!("{policies} realpeer_timeout 2s; timeout 1s; {}", auth.directive()));
+    site.mail(format!(
+        "{policies} realpeer_timeout 2s; realpeer_log_limit off; timeout 1s; {}",
+        auth.directive()
+    ));
     let to = |target| ports[&target];
     for (target, port) in &ports {
         let ssl = if target.is_tls() || *target == Target::StreamTlsPass { "ssl" } else { "" };
@@ -76,7 +79,7 @@ pub fn start(watch: Watch, folder: &Path) -> (Running, Server) {
         authority,
         columns: &NGINX,
         ports,
-        status: Status::Nginx(status),
+        status: StatusPage::Nginx(status),
         auth: Some(auth),
         _behind: Some(behind),
     };

@@ -136,7 +136,7 @@ fn listener(site: &mut Site, kind: Kind, certificate: &str, limits: Option<&Limi
         }
         Some((max_header, versions)) => {
             let versions: String = versions.iter().map(|version| format!(" {version}")).collect();
-            let policy = "realpeer require all; realpeer_timeout 600s;";
+            let policy = "realpeer require all; realpeer_timeout 600s; realpeer_log_limit off;";
             let limits = format!("realpeer_max_header {max_header}; realpeer_versions{versions};");
             ("", format!("{policy} {limits}"))
         }

@@ -40,7 +40,8 @@ impl Server {
         Self::start(ApacheSite::new(Mpm::Event), limits, |site, (max_header, versions)| {
             let versions: String = versions.iter().map(|version| format!(" {version}")).collect();
             let policy = format!(
-                "RealPeer require all\nRealPeerTimeout 600s\nRealPeerMaxHeader {max_header}\n\
+                "RealPeer require all\nRealPeerTimeout 600s\nRealPeerLogLimit off\n\
+                 RealPeerMaxHeader {max_header}\n\
                  RealPeerVersions{versions}"
             );
             listener(site, kind, authority, &policy)

@@ -143,7 +143,8 @@ impl Pace for AtOnce {
 fn policy((max_header, versions): &Limits) -> String {
     let versions: String = versions.iter().map(|version| format!(" {version}")).collect();
     format!(
-        "realpeer require all; realpeer_timeout 600s; realpeer_max_header {max_header}; \
+        "realpeer require all; realpeer_timeout 600s; realpeer_log_limit off; \
+         realpeer_max_header {max_header}; \
          realpeer_versions{versions};"
     )
 }

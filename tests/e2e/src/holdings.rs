@@ -1,4 +1,4 @@
-//! The workers under test, as the system sees them.
+//! What the workers of a server hold, as the system sees it.
 
 use std::collections::BTreeMap;
 use std::fs;

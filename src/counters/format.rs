@@ -1,0 +1,109 @@
+//! Which of the three formats somebody asks for.
+#![forbid(unsafe_code)]
+
+use core::ffi::CStr;
+
+/// In what the counters are shown.
+///
+/// # Examples
+/// In the query of a request these are `?format=prometheus`, `?format=json` and
+/// `?format=html`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Format {
+    /// The text format of Prometheus, version 0.0.4.
+    Prometheus = 1,
+    /// JSON.
+    Json = 2,
+    /// A page for people.
+    Html = 3,
+}
+
+impl Format {
+    pub(crate) const ALL: [Format; 3] = [Format::Prometheus, Format::Json, Format::Html];
+
+    pub(crate) fn from_number(number: i32) -> Option<Format> {
+        Format::ALL.into_iter().find(|&format| format as i32 == number)
+    }
+
+    const fn name(self) -> &'static [u8] {
+        match self {
+            Format::Prometheus => b"prometheus",
+            Format::Json => b"json",
+            Format::Html => b"html",
+        }
+    }
+
+    /// Type and subtype, as in `Accept`.
+    const fn media_type(self) -> (&'static [u8], &'static [u8]) {
+        match self {
+            Format::Prometheus => (b"text", b"plain"),
+            Format::Json => (b"application", b"json"),
+            Format::Html => (b"text", b"html"),
+        }
+    }
+
+    pub(crate) const fn content_type(self) -> &'static CStr {
+        match self {
+            Format::Prometheus => c"text/plain; version=0.0.4; charset=utf-8",
+            Format::Json => c"application/json",
+            Format::Html => c"text/html; charset=utf-8",
+        }
+    }
+}
+
+/// The format for a request: what its query says, else what it likes best of what
+/// it accepts, else Prometheus'. `None` where the query names none that there is.
+pub(crate) fn choose(query: &[u8], accept: &[u8]) -> Option<Format> {
+    let asked = query.split(|&byte| byte == b'&').find_map(|part| part.strip_prefix(b"format="));
+    match asked {
+        Some(name) => Format::ALL.into_iter().find(|format| format.name() == name),
+        None => Some(accepted(accept).unwrap_or(Format::Prometheus)),
+    }
+}
+
+/// The format with the highest weight in `Accept`, the first of several.
+fn accepted(accept: &[u8]) -> Option<Format> {
+    let mut best = None;
+    for range in accept.split(|&byte| byte == b',') {
+        let mut parts = range.split(|&byte| byte == b';');
+        let Some(format) = parts.next().and_then(of_range) else { continue };
+        let weight = parts.find_map(weight).unwrap_or(1000);
+        if weight > best.map_or(0, |(_, weight)| weight) {
+            best = Some((format, weight));
+        }
+    }
+    best.map(|(format, _)| format)
+}
+
+fn of_range(range: &[u8]) -> Option<Format> {
+    let mut halves = range.trim_ascii().splitn(2, |&byte| byte == b'/');
+    let (kind, subtype) = (halves.next()?, halves.next()?);
+    if subtype == b"*" {
+        // Whoever takes anything gets what there is for machines.
+        let any = kind == b"*" || kind.eq_ignore_ascii_case(b"text");
+        return any.then_some(Format::Prometheus);
+    }
+    Format::ALL.into_iter().find(|format| {
+        let (ours, our_subtype) = format.media_type();
+        kind.eq_ignore_ascii_case(ours) && subtype.eq_ignore_ascii_case(our_subtype)
+    })
+}
+
+/// `q=0.5` in thousandths. One that cannot be read counts for nothing.
+fn weight(parameter: &[u8]) -> Option<u16> {
+    let (b'q' | b'Q', value) = parameter.trim_ascii().split_first()? else { return None };
+    let value = value.strip_prefix(b"=")?;
+    let (whole, rest) = value.split_first()?;
+    let digits = rest.strip_prefix(b".").unwrap_or(rest);
+    let zeroes = [b'0'; 3];
+    let thousandths = digits.iter().chain(&zeroes).take(3).try_fold(0_u16, |sum, &digit| {
+        let digit = u16::from(digit.checked_sub(b'0').filter(|&digit| digit < 10)?);
+        Some(sum.saturating_mul(10).saturating_add(digit))
+    });
+    match whole {
+        b'1' => Some(1000),
+        b'0' => Some(thousandths.unwrap_or(0)),
+        _ => Some(0),
+    }
+}

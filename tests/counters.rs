@@ -1,0 +1,427 @@
+//! Counters in shared memory: that each thing is counted once and in its place,
+//! whoever comes, goes or dies. How they look is in counters_text.rs.
+#![cfg(feature = "ffi")]
+#![allow(missing_docs, unreachable_pub, unsafe_code)]
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::std_instead_of_core)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::cast_possible_truncation, dead_code)]
+// Every call stands beside what it is called with.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+mod counting;
+
+use std::ptr::{null, null_mut};
+use std::thread;
+
+use counting::{EMPTY, Memory, NOW, Socket, decision};
+use realpeer::ffi::*;
+use realpeer::{Action, Outcome};
+
+const INVALID: i32 = Error::InvalidArgument as i32;
+const NOT_FOUND: i32 = Error::NotFound as i32;
+const NO_ROOM: i32 = Error::NoRoom as i32;
+const SIZE: usize = size_of::<realpeer_counters>();
+
+/// What each result is decided as.
+fn actions(outcome: Outcome) -> &'static [(Action, &'static str)] {
+    match outcome {
+        Outcome::More => &[],
+        Outcome::Proxy | Outcome::Local => &[(Action::Accept, "accepted")],
+        Outcome::NoAddress => &[(Action::Accept, "accepted"), (Action::Refuse, "refused")],
+        Outcome::Direct | Outcome::Absent | Outcome::Stripped => &[(Action::Pass, "passed")],
+        _ => &[(Action::Refuse, "refused")],
+    }
+}
+
+#[test]
+fn every_result_has_a_place_of_its_own() {
+    let memory = Memory::new(2, 1);
+    let (first, second) = (memory.listener(b"http", b"a"), memory.listener(b"http", b"b"));
+    let mut n = 0;
+    let mut wanted = Vec::new();
+    for &outcome in Outcome::ALL {
+        for (action, word) in actions(outcome) {
+            n += 1;
+            (0..n).for_each(|_| {
+                assert_eq!(memory.decided(second, &decision(*action, outcome), 0), 0);
+            });
+            wanted.push((*word, outcome.name(), n));
+        }
+    }
+    let json = memory.json();
+    for (word, name, n) in wanted {
+        let labels = format!("listener=\"b\",action=\"{word}\",result=\"{name}\"");
+        let series = format!("realpeer_connections_total{{subsystem=\"http\",{labels}}}");
+        assert_eq!(memory.value(&series), n.to_string());
+        assert_eq!(json["listeners"][1]["connections"][word][name], n);
+        assert_eq!(json["listeners"][0]["connections"][word][name], 0);
+    }
+    assert_eq!(n, 21);
+    assert_eq!(first, 0);
+}
+
+#[test]
+fn what_is_not_decided_does_not_count() {
+    let memory = Memory::new(2, 1);
+    let listener = memory.listener(b"http", b"a");
+    let before = memory.json();
+    assert_eq!(memory.decided(listener, &decision(Action::More, Outcome::More), 0), INVALID);
+    let mut odd = decision(Action::Accept, Outcome::Proxy);
+    odd.result = 1234;
+    assert_eq!(memory.decided(listener, &odd, 0), INVALID);
+    odd.result = 1;
+    // Nobody listens there.
+    assert_eq!(memory.decided(77, &odd, 0), 0);
+    assert_eq!(memory.json(), before);
+}
+
+#[test]
+fn headers_are_counted_and_measured() {
+    let memory = Memory::new(2, 1);
+    let listener = memory.listener(b"http", b"a");
+    let mut header = decision(Action::Accept, Outcome::Proxy);
+    let times = [0, 500, 501, 4_000, 31_000_000];
+    for (time, version) in times.into_iter().zip([1, 2, 2, 2, 2]) {
+        header.header.version = version;
+        header.header.length = 28;
+        header.header.checksum_verified = u8::from(time > 501);
+        assert_eq!(memory.decided(listener, &header, time), 0);
+    }
+    // One that is thrown away, of which only version and length are known.
+    let mut stripped = decision(Action::Pass, Outcome::Stripped);
+    stripped.header.version = 1;
+    stripped.consumed = 15;
+    assert_eq!(memory.decided(listener, &stripped, 0), 0);
+    // One without a header.
+    assert_eq!(memory.decided(listener, &decision(Action::Refuse, Outcome::Silent), 77), 0);
+
+    let listener = &memory.json()["listeners"][0];
+    assert_eq!(listener["headers"], serde_json::json!({"1": 2, "2": 4}));
+    assert_eq!(listener["header_bytes"], 5 * 28 + 15);
+    assert_eq!(listener["header_checksums"], 2);
+    let seconds = &listener["header_seconds"];
+    assert_eq!(seconds["count"], 6);
+    assert_eq!(seconds["sum"], 31.005001);
+    for (end, count) in [("0.0005", 3), ("0.001", 4), ("0.005", 5), ("30", 5), ("+Inf", 6)] {
+        assert_eq!(seconds["buckets"][end], count, "{end}");
+    }
+    let series = "realpeer_header_seconds_bucket{subsystem=\"http\",listener=\"a\",le=\"+Inf\"}";
+    assert_eq!(memory.value(series), "6");
+}
+
+#[test]
+fn threads_lose_nothing() {
+    let memory = Memory::new(2, 4);
+    let listener = memory.listener(b"http", b"a");
+    const EACH: u64 = 20_000;
+    thread::scope(|scope| {
+        for worker in 0..4 {
+            let memory = &memory;
+            scope.spawn(move || {
+                let row = memory.worker(100 + worker);
+                let address = Socket::new(&format!("192.0.2.{worker}"));
+                for _ in 0..EACH {
+                    memory.wait(listener, row, true);
+                    memory.decided(listener, &decision(Action::Refuse, Outcome::BadV1), 0);
+                    memory.refused(listener, Outcome::BadV1, &address, NOW);
+                    memory.wait(listener, row, false);
+                }
+                memory.wait(listener, row, true);
+            });
+        }
+    });
+    let json = memory.json();
+    assert_eq!(json["listeners"][0]["connections"]["refused"]["bad_v1"], 4 * EACH);
+    assert_eq!(json["listeners"][0]["waiting"], 4);
+    let refused = json["refused"].as_array().unwrap();
+    let mut sources: Vec<_> = refused.iter().map(|one| one["source"].to_string()).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    assert_eq!(sources.len(), 4, "{refused:#?}");
+}
+
+// ---- listeners
+
+#[test]
+fn a_listener_keeps_its_place_until_somebody_needs_it() {
+    let memory = Memory::new(2, 1);
+    let count = |listener| {
+        memory.decided(listener, &decision(Action::Accept, Outcome::Proxy), 0);
+    };
+    let names = || {
+        let json = memory.json();
+        let listeners = json["listeners"].as_array().unwrap().clone();
+        let name = |one: &serde_json::Value| {
+            format!("{} {}", one["listener"], one["connections"]["accepted"]["proxy"])
+        };
+        listeners.iter().map(name).collect::<Vec<_>>()
+    };
+    memory.configure();
+    let (a, b) = (memory.listener(b"http", b"a"), memory.listener(b"stream", b"a"));
+    assert_ne!(a, b);
+    count(a);
+    count(b);
+    count(b);
+
+    // Gone, but there may be old processes that count for it.
+    memory.configure();
+    assert_eq!(memory.listener(b"stream", b"a"), b);
+    let spare = memory.listener(b"http", b"c");
+    assert_eq!(spare, 2);
+    count(spare);
+    assert_eq!(names(), ["\"a\" 1", "\"a\" 2", "\"other\" 1"]);
+
+    // Back again: nothing is lost.
+    memory.configure();
+    assert_eq!(memory.listener(b"http", b"a"), a);
+    assert_eq!(memory.listener(b"stream", b"a"), b);
+
+    // Gone for two configurations.
+    memory.configure();
+    assert_eq!(memory.listener(b"stream", b"a"), b);
+    memory.refused(a, Outcome::BadV1, &Socket::new("192.0.2.1"), NOW);
+    memory.configure();
+    memory.wait(a, 1, true);
+    assert_eq!(memory.listener(b"http", b"c"), a);
+    count(a);
+    assert_eq!(names(), ["\"c\" 1", "\"a\" 2", "\"other\" 1"]);
+    assert_eq!(memory.json()["refused"][0]["listener"], "", "it was somebody else's");
+    assert_eq!(memory.json()["listeners"][0]["waiting"], 1);
+    memory.wait(a, 1, false);
+    assert_eq!(memory.json()["listeners"][0]["waiting"], 0);
+}
+
+#[test]
+fn long_names_are_cut() {
+    let memory = Memory::new(2, 1);
+    let number = memory.listener(b"subsystem", &[b'x'; 300]);
+    assert_eq!(memory.listener(b"subsystem", &[b'x'; 300]), number);
+    let json = memory.json();
+    assert_eq!(json["listeners"][0]["subsystem"], "subsyste");
+    assert_eq!(json["listeners"][0]["listener"], "x".repeat(128));
+}
+
+#[test]
+fn larger_counters_take_over() {
+    let small = Memory::new(2, 1);
+    for (name, n) in [("a", 1), ("b", 2), ("c", 3)] {
+        let number = small.listener(b"http", name.as_bytes());
+        (0..n).for_each(|_| {
+            small.decided(number, &decision(Action::Pass, Outcome::Absent), 0);
+        });
+    }
+    let large = Memory::new(8, 3);
+    assert_eq!(unsafe { realpeer_counters_take_over(large.get(), small.get()) }, 0);
+    large.configure();
+    let absent = |memory: &Memory, name: &str| {
+        let subsystem = if name == "other" { "any" } else { "http" };
+        memory.value(&format!(
+            "realpeer_connections_total{{subsystem=\"{subsystem}\",listener=\"{name}\",\
+             action=\"passed\",result=\"absent\"}}"
+        ))
+    };
+    assert_eq!(["a", "b", "other"].map(|name| absent(&large, name)), ["1", "2", "3"]);
+    large.decided(large.listener(b"http", b"b"), &decision(Action::Pass, Outcome::Absent), 0);
+    assert_eq!(absent(&large, "b"), "3");
+    assert_eq!(unsafe { realpeer_counters_take_over(large.get(), null()) }, INVALID);
+}
+
+// ---- memory
+
+#[test]
+fn only_counters_are_opened() {
+    let memory = Memory::new(2, 1);
+    memory.listener(b"http", b"a");
+    let open = |at: *mut std::ffi::c_void, size: usize| {
+        let mut out = EMPTY;
+        let result = unsafe { realpeer_counters_open(at, size, &raw mut out, SIZE) };
+        (result, out)
+    };
+    let (at, size) = (memory.counters.memory, memory.counters.size);
+    assert_eq!(open(at, size), (0, memory.counters));
+    assert_eq!(open(at, size + 4096).0, 0);
+    assert_eq!(open(at, size - 1).0, NOT_FOUND);
+    assert_eq!(open(at, 0).0, INVALID);
+    assert_eq!(open(null_mut(), size).0, INVALID);
+    assert_eq!(open(at.wrapping_byte_add(8), size - 8).0, INVALID);
+    // Another layout, another magic, listeners beyond the memory.
+    for (offset, byte) in [(8, 0xff), (0, 0), (12, 0xff), (15, 0x80)] {
+        let byte_at = at.wrapping_byte_add(offset).cast::<u8>();
+        let before = unsafe { byte_at.replace(byte) };
+        assert_eq!(open(at, size).0, NOT_FOUND, "{offset}");
+        unsafe { byte_at.write(before) };
+    }
+    assert_eq!(open(at, size).0, 0);
+}
+
+#[test]
+fn counters_are_made_only_where_they_fit() {
+    let size = realpeer_counters_size(2, 1);
+    let mut memory = vec![0_u8; size + 64];
+    let start = memory.as_mut_ptr();
+    let at = start.wrapping_add(start.align_offset(64)).cast();
+    let mut out = EMPTY;
+    let mut make = |at, size, workers| unsafe {
+        realpeer_counters_create(at, size, workers, NOW, &raw mut out, SIZE)
+    };
+    assert_eq!(make(at, size, 1), 0);
+    assert_eq!(make(at, size - 1, 1), NO_ROOM);
+    assert_eq!(make(at, size, 0), NO_ROOM);
+    assert_eq!(make(at, size, u32::MAX), NO_ROOM);
+    assert_eq!(make(null_mut(), size, 1), INVALID);
+    assert_eq!(make(at.wrapping_byte_add(1), size - 1, 1), INVALID);
+    let short = unsafe { realpeer_counters_create(at, size, 1, NOW, &raw mut out, SIZE - 1) };
+    assert_eq!(short, INVALID);
+    assert!(realpeer_counters_size(u32::MAX, u32::MAX) > size);
+}
+
+#[test]
+fn nothing_is_asked_of_null() {
+    let none = null();
+    let empty = EMPTY;
+    let gone = &raw const empty;
+    for at in [none, gone] {
+        unsafe {
+            assert_eq!(realpeer_counters_configure(at), INVALID);
+            assert_eq!(realpeer_counters_listener(at, null(), 0, null(), 0), INVALID);
+            assert_eq!(realpeer_counters_take_over(at, at), INVALID);
+            assert_eq!(realpeer_counters_worker(at, 1), INVALID);
+            assert_eq!(realpeer_counters_process(at, 0), INVALID);
+            assert_eq!(realpeer_counters_ended(at, 0, 1), INVALID);
+            assert_eq!(realpeer_counters_waiting(at, 0, 0, 1), INVALID);
+            assert_eq!(realpeer_counters_decided(at, 0, null(), 0, 0), INVALID);
+            assert_eq!(realpeer_counters_dropped(at, 0), INVALID);
+            assert_eq!(realpeer_counters_refused(at, 0, -1, null(), 0, 0), INVALID);
+            assert_eq!(realpeer_counters_held(at, 0, -1), INVALID);
+            assert!(realpeer_counters_log(at, 0).is_null());
+            assert_eq!(realpeer_counters_write(at, 1, 0, None, null_mut()), INVALID);
+        }
+    }
+}
+
+// ---- those that wait
+
+#[test]
+fn the_dead_do_not_wait() {
+    let memory = Memory::new(2, 2);
+    let listener = memory.listener(b"http", b"a");
+    let waiting = || memory.json()["listeners"][0]["waiting"].as_u64().unwrap();
+    let process = |row: i32| unsafe { realpeer_counters_process(memory.get(), row as u32) };
+    let ended = |row: i32, pid| unsafe { realpeer_counters_ended(memory.get(), row as u32, pid) };
+
+    let (first, second, third) = (memory.worker(10), memory.worker(20), memory.worker(30));
+    assert_eq!([first, second, third], [0, 1, 2]);
+    assert_eq!([0, 1, 2, 3].map(process), [10, 20, 0, NOT_FOUND]);
+    for row in [first, first, second, third] {
+        memory.wait(listener, row, true);
+    }
+    assert_eq!(waiting(), 4);
+
+    assert_eq!(ended(first, 20), 0, "not his");
+    assert_eq!(waiting(), 4);
+    assert_eq!(ended(first, 10), 0);
+    assert_eq!(waiting(), 2);
+    assert_eq!(memory.worker(40), first, "free again");
+    assert_eq!(waiting(), 2, "and empty");
+    assert_eq!(ended(first, 10), 0, "too late");
+    assert_eq!(process(first), 40);
+
+    // The number of a process comes again.
+    memory.wait(listener, second, true);
+    assert_eq!(memory.worker(20), second);
+    assert_eq!(waiting(), 1);
+    assert_eq!(memory.worker(0), INVALID);
+    assert_eq!(memory.worker(-1), INVALID);
+}
+
+// ---- refused sources
+
+fn sources(memory: &Memory) -> Vec<(String, u64)> {
+    let json = memory.json();
+    let of = |one: &serde_json::Value| {
+        (one["source"].as_str().unwrap().to_owned(), one["count"].as_u64().unwrap())
+    };
+    json["refused"].as_array().unwrap().iter().map(of).collect()
+}
+
+#[test]
+fn one_source_is_one_line() {
+    let memory = Memory::new(2, 1);
+    let listener = memory.listener(b"http", b"a");
+    for ip in ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "2001:db8::2", "2001:db8:1::"] {
+        assert_eq!(memory.refused(listener, Outcome::BadTlv, &Socket::new(ip), NOW), 0);
+    }
+    assert_eq!(memory.refused(listener, Outcome::Silent, &Socket::unix(), NOW), 0);
+    let wanted = [("unix:", 1), ("2001:db8:1::", 1), ("2001:db8::2", 2), ("192.0.2.1", 2)];
+    assert_eq!(sources(&memory), wanted.map(|(ip, count)| (ip.to_owned(), count)));
+    assert_eq!(memory.json()["refused"][0]["result"], "silent");
+    let unknown = unsafe { realpeer_counters_refused(memory.get(), 0, -1, null(), 0, NOW) };
+    assert_eq!(unknown, NOT_FOUND);
+}
+
+#[test]
+fn a_flood_from_one_source_hides_nobody() {
+    let memory = Memory::new(2, 1);
+    let listener = memory.listener(b"http", b"a");
+    let refuse = |ip: &str| memory.refused(listener, Outcome::NoHeader, &Socket::new(ip), NOW);
+    for host in 0..63 {
+        refuse(&format!("192.0.2.{host}"));
+    }
+    for n in 0..10_000 {
+        refuse("203.0.113.9");
+        refuse(&format!("192.0.2.{}", n % 2));
+    }
+    let seen = sources(&memory);
+    assert_eq!(seen.len(), 64);
+    assert!(seen.contains(&("192.0.2.62".to_owned(), 1)));
+    assert!(seen.contains(&("203.0.113.9".to_owned(), 10_000)));
+    // The one that was seen longest ago makes room.
+    refuse("198.51.100.1");
+    let seen = sources(&memory);
+    assert_eq!(seen.len(), 64);
+    assert_eq!(seen[0].0, "198.51.100.1");
+    assert!(!seen.iter().any(|(ip, _)| ip == "192.0.2.2"));
+}
+
+/// A process may be killed while it writes.
+#[test]
+fn a_source_left_half_written_is_taken_again() {
+    let memory = Memory::new(2, 1);
+    let listener = memory.listener(b"http", b"a");
+    let somebody = Socket::new("192.0.2.1");
+    memory.refused(listener, Outcome::BadV1, &somebody, NOW);
+    // Behind the head and three listeners: its state, and when it was taken.
+    let state = memory.counters.memory.wrapping_byte_add(64 + 3 * 1216).cast::<u64>();
+    unsafe {
+        assert_eq!(state.read(), 2);
+        state.write(3);
+    }
+    assert_eq!(sources(&memory), []);
+    memory.refused(listener, Outcome::BadV1, &somebody, NOW + 9);
+    assert_eq!(sources(&memory), [], "somebody may still be writing");
+    memory.refused(listener, Outcome::BadV1, &somebody, NOW + 10);
+    assert_eq!(sources(&memory), [("192.0.2.1".to_owned(), 2)]);
+}
+
+// ---- what the server says
+
+#[test]
+fn dropped_and_held_back() {
+    let memory = Memory::new(2, 1);
+    let listener = memory.listener(b"http", b"a");
+    unsafe {
+        assert_eq!(realpeer_counters_dropped(memory.get(), listener), 0);
+        for result in [Outcome::NoAddress, Outcome::BadV1, Outcome::BadV1] {
+            assert_eq!(realpeer_counters_held(memory.get(), listener, result as i32), 0);
+        }
+        assert_eq!(realpeer_counters_held(memory.get(), listener, 99), INVALID);
+        let limit = realpeer_counters_log(memory.get(), listener);
+        assert!(!limit.is_null() && limit.cast::<u32>().is_aligned());
+        assert!(realpeer_counters_log(memory.get(), 3).is_null());
+    }
+    let json = &memory.json()["listeners"][0];
+    assert_eq!(json["dropped"], 1);
+    assert_eq!(json["log_held"]["bad_v1"], 2);
+    assert_eq!(json["log_held"]["no_address"], 1);
+    assert_eq!(json["log_held"]["silent"], 0);
+}

@@ -1,0 +1,105 @@
+//! The status page, asked for.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use realpeer_e2e::{Client, Response, Site, Subsystem};
+use serde_json::Value;
+
+/// A server that has nothing but the page.
+pub struct Status {
+    port: u16,
+}
+
+/// Adds that server.
+pub fn serve(site: &mut Site) -> Status {
+    let status = Status { port: site.port() };
+    status.write(site);
+    status
+}
+
+impl Status {
+    pub fn write(&self, site: &mut Site) {
+        site.http(format!(
+            "server {{ listen 127.0.0.1:{}; location = /status {{ realpeer_status; }} }}",
+            self.port
+        ));
+    }
+
+    pub fn ask(&self, method: &str, query: &str, headers: &str) -> Response {
+        self.raw(method, query, headers).ending().response()
+    }
+
+    fn raw(&self, method: &str, query: &str, headers: &str) -> Client {
+        let mut client = Client::connect(self.port);
+        client.send(format!(
+            "{method} /status{query} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{headers}\r\n"
+        ));
+        client
+    }
+
+    pub fn get(&self, query: &str, accept: &str) -> Response {
+        self.ask("GET", query, &accept_of(accept))
+    }
+
+    /// All that comes, in small letters: no body belongs to the header.
+    pub fn head(&self, query: &str) -> String {
+        use std::io::Read;
+        let mut text = String::new();
+        self.raw("HEAD", query, "").read_to_string(&mut text).expect("text");
+        text.to_lowercase()
+    }
+
+    pub fn json(&self) -> Value {
+        let answer = self.get("?format=json", "");
+        assert_eq!(answer.status, 200);
+        serde_json::from_str(&answer.text()).expect("JSON")
+    }
+
+    /// What was counted on 127.0.0.1 and this port.
+    pub fn listener(&self, subsystem: Subsystem, port: u16) -> Value {
+        let name = format!("127.0.0.1:{port}");
+        let json = self.json();
+        let listeners = json["listeners"].as_array().expect("a list");
+        let ours =
+            |one: &&Value| one["subsystem"] == subsystem.name() && one["listener"] == name.as_str();
+        let mut found = listeners.iter().filter(ours);
+        let listener = found.next().unwrap_or_else(|| panic!("no {name} in {json:#}")).clone();
+        assert!(found.next().is_none(), "{name} twice in {json:#}");
+        listener
+    }
+
+    /// All connections of a listener.
+    pub fn sum(&self, listener: &Value) -> u64 {
+        let done = listener["connections"].as_object().expect("an object").values();
+        let results = done.flat_map(|done| done.as_object().expect("an object").values());
+        results.map(|count| count.as_u64().expect("a number")).sum()
+    }
+}
+
+pub fn accept_of(accept: &str) -> String {
+    if accept.is_empty() { String::new() } else { format!("Accept: {accept}\r\n") }
+}
+
+pub fn type_of(answer: &Response) -> &str {
+    answer.header("content-type").unwrap_or("")
+}
+
+/// What Prometheus' own tool says of the metrics: nothing.
+#[track_caller]
+pub fn promtool(text: &str) {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool, of Debian's package prometheus");
+    let mut input = promtool.stdin.take().expect("a pipe");
+    input.write_all(text.as_bytes()).expect("somebody who reads");
+    drop(input);
+    let said = promtool.wait_with_output().expect("an end");
+    let words = [said.stdout, said.stderr].concat();
+    let words = String::from_utf8_lossy(&words);
+    assert!(said.status.success() && words.is_empty(), "{words}\n{text}");
+}
