@@ -20,7 +20,9 @@ pub(crate) fn run(bench: &Bench) {
         if *mpm == Mpm::Prefork {
             // How often threads wake each other is not the same twice.
             call_table(bench, &setup, &cases);
+        } else {
+            // A process has one connection at a time: nothing to be queued.
+            time_tables(bench, &setup, &cases);
         }
-        time_tables(bench, &setup, &cases);
     }
 }

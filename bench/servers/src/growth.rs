@@ -115,7 +115,7 @@ fn waiters(bench: &Bench) {
 
 fn visitors(bench: &Bench, setup: &Setup, way: Way, count: usize) -> Spread {
     let server = bench.cores.of_server(|| Server::start(setup, &CASE, way));
-    let worked = server.worked();
+    let worked = server.settle();
     let before = worked.descriptors();
     let others = waiting(server.load.port, count, b"");
     wait_for_descriptors(&worked, before + count);

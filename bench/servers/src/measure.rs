@@ -81,7 +81,7 @@ pub(crate) fn grown_instructions(
     let all = |count| {
         let mut server = Server::start(&setup, case, way);
         server.load.header = header.to_vec();
-        let worked = server.worked();
+        let worked = server.settle();
         let before = worked.descriptors();
         let waiting = waiting(server.load.port, others, b"");
         wait_for_descriptors(&worked, before + others);

@@ -50,7 +50,7 @@ fn memory_table(bench: &Bench, setup: &Setup) {
                 return None;
             }
             let server = bench.cores.of_server(|| Server::start(setup, &case, *way));
-            Some(memory(&server, &server.worked(), count, part))
+            Some(memory(&server, &server.settle(), count, part))
         });
         let mut next = || each.next().flatten();
         let (bare, native, realpeer) = (next(), next(), next());

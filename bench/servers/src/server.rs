@@ -81,6 +81,15 @@ impl Server {
         Worked::new(self.workers())
     }
 
+    /// Serves one connection: the worker has opened by then what it keeps open, and
+    /// closed what it does not.
+    pub(crate) fn settle(&self) -> Worked {
+        let worked = self.worked();
+        self.load.one_by_one(&worked, 1);
+        worked.wait_until_at_rest();
+        worked
+    }
+
     fn end(&mut self) {
         match &mut self.running {
             Running::Nginx(nginx) => nginx.quit(),
@@ -135,7 +144,8 @@ fn start_nginx(setup: &Setup, which: Which, case: &Case, way: Way) -> Server {
     let connections = match setup.counted {
         // valgrind has few descriptors to give.
         Counted::Instructions => setup.waiting + 100,
-        _ => most_connections(),
+        // With few left it would close those that wait.
+        _ => most_connections() * 5 / 4,
     };
     site.events(&format!("worker_connections {connections};"));
 
