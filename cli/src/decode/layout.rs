@@ -96,7 +96,10 @@ fn v1(line: &[u8]) -> Vec<Part> {
             walk.take(2, "end", |_| "end of the line, CR LF".to_owned());
             break;
         }
-        walk.at += 1; // the space
+        if !rest.starts_with(b" ") {
+            break; // half of the end, or where the line breaks off
+        }
+        walk.at += 1;
         let rest = line.get(walk.at..).unwrap_or(&[]);
         let is_rest_of_unknown = name != Some("protocol") && line.starts_with(b"PROXY U");
         let len = match rest.iter().position(|byte| matches!(byte, b' ' | b'\r')) {
