@@ -124,7 +124,12 @@ impl Client {
     /// Returns when the server has taken all that was sent off its socket.
     #[track_caller]
     pub fn wait_until_taken(&self) {
-        wait_until("the server to read", || is_taken(&self.stream).then_some(()));
+        wait_until("the server to read", || self.is_taken().then_some(()));
+    }
+
+    /// Whether the server has taken all that was sent off its socket.
+    pub fn is_taken(&self) -> bool {
+        is_taken(&self.stream)
     }
 
     /// Sends no more; can still read.

@@ -15,7 +15,8 @@ fn assert_seen(answer: &Response, version: &str) {
     assert_eq!(answer.var("addr"), VISITOR);
     assert_eq!(answer.var("remote_port"), answer.var("port"));
     assert_eq!(answer.var("proxy_addr"), "127.0.0.1");
-    assert_ne!(answer.var("proxy_port"), answer.var("port"));
+    // It may be the number of the visitor's: they have an address each.
+    assert!(answer.var("proxy_port").parse::<u16>().is_ok());
     assert_eq!(answer.var("server_addr"), "127.0.0.1");
     assert_eq!(answer.var("result"), "proxy");
     assert_eq!(answer.var("version"), version);

@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixStream;
 
 use realpeer_e2e::{
-    AuthHttp, Authority, Client, Fails, Faults, Faulty, Nginx, PATIENCE, Site, Subsystem,
+    AuthHttp, Authority, Client, Fails, Faults, Faulty, Kind, Nginx, PATIENCE, Site, Subsystem,
     TlsClient, Vars, Watch, Which, location, on_each_nginx, stream_return, wait_until,
 };
 
@@ -33,6 +33,8 @@ const VARIABLES: [&str; 13] = [
     "realpeer_tlv_authority",
     "realpeer_tlv_hex_0xE5",
 ];
+
+const REQUEST: &str = "GET / HTTP/1.0\r\n\r\n";
 
 /// How a connection ended for its client.
 #[derive(Debug, PartialEq, Eq)]
@@ -128,21 +130,28 @@ impl Servers {
             let mut stream =
                 UnixStream::connect(self.nginx.dir().join("socket")).expect("a listener");
             stream.set_read_timeout(Some(PATIENCE)).expect("an option");
-            let _ = stream.write_all(&way.pieces.concat());
+            let _ = stream.write_all(&[way.pieces.concat(), REQUEST.into()].concat());
             return talk(way, &mut stream);
         }
         let peer: IpAddr = way.peer.parse().expect("an address");
         let server = if peer.is_ipv4() { "127.0.0.1" } else { "::1" };
         let server = SocketAddr::new(server.parse().expect("an address"), port);
         let mut client = Client::between(peer, server);
-        if let Some((last, others)) = way.pieces.split_last() {
-            for piece in others {
-                self.faults.watch_a_moment(|| {
-                    client.send(piece);
-                });
-            }
-            client.send(last);
+        let (last, others) = way
+            .pieces
+            .split_last()
+            .map_or((&[][..], &[][..]), |(last, others)| (last.as_slice(), others));
+        for piece in others {
+            self.faults.watch_a_moment(|| {
+                client.send(piece);
+            });
+            // What has been read is put away before anything else is.
+            wait_until("a piece to be read", || {
+                (client.is_taken() || !client.is_quiet()).then_some(())
+            });
         }
+        let asks = way.kind == Kind::Http && way.client.is_some();
+        client.send([last, if asks { REQUEST.as_bytes() } else { b"" }].concat());
         if way.kind.tls() {
             return talk(way, &mut TlsClient::over(client, &self.authority));
         }
@@ -194,9 +203,9 @@ fn memory(calls: &[String]) -> Vec<&str> {
 /// What is said behind the header, and what comes until the server closes.
 fn talk(way: &Way, stream: &mut (impl Read + Write)) -> Answer {
     let words = match way.kind.subsystem() {
-        Subsystem::Http => "GET / HTTP/1.0\r\n\r\n",
-        // It answers without a question.
-        Subsystem::Stream => "",
+        Subsystem::Http if way.kind.tls() => REQUEST,
+        // It has been asked; or answers without a question.
+        Subsystem::Http | Subsystem::Stream => "",
         Subsystem::Mail => way.kind.words(),
     };
     let mut said = Vec::new();

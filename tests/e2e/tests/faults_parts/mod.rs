@@ -17,15 +17,19 @@ pub struct Way {
     /// Addresses to listen on.
     pub listen: &'static str,
     pub policy: &'static str,
-    /// What is sent, each after the server has had time for the one before.
+    /// What is sent, each after the server has had time for the one before; the
+    /// request comes with the last one where there is no TLS.
     pub pieces: Vec<Vec<u8>>,
     /// The address that is served, and the result; None: the connection is refused.
     pub client: Option<(&'static str, &'static str)>,
-    /// How often memory is taken: for what has been read, for TLVs, for the
-    /// client, and for the variables of a page.
+    /// How often memory is taken: for a part that waits for the rest, for what is
+    /// longer than the worker's buffer, for TLVs, for the client, for a request that
+    /// has come with the header, and for the variables of a page.
+    pub kept: usize,
     pub buffers: usize,
     pub tlvs: usize,
     pub clients: usize,
+    pub requests: usize,
     pub variables: usize,
     /// What else is called that may fail.
     pub also: &'static [&'static str],
@@ -42,9 +46,11 @@ impl Default for Way {
             policy: "realpeer require all;",
             pieces: vec![v1(VISITOR, LISTENER)],
             client: Some(("192.0.2.7", "proxy")),
-            buffers: 1,
+            kept: 0,
+            buffers: 0,
             tlvs: 0,
             clients: 1,
+            requests: 1,
             variables: 6,
             also: &["ngx_handle_read_event"],
         }
@@ -55,10 +61,12 @@ impl Way {
     /// The memory that is taken before the connection goes on.
     pub fn connection(&self) -> Vec<&'static str> {
         let mut calls = vec!["ngx_pool_cleanup_add"];
+        calls.extend(std::iter::repeat_n("ngx_pnalloc", self.kept));
         calls.extend(std::iter::repeat_n("ngx_palloc", self.buffers));
         calls.extend(std::iter::repeat_n("ngx_pnalloc", self.tlvs));
         let client = ["ngx_palloc", "ngx_pnalloc", "ngx_pcalloc", "ngx_pnalloc"];
         calls.extend(std::iter::repeat_n(client, self.clients).flatten());
+        calls.extend(std::iter::repeat_n("ngx_pnalloc", self.requests));
         calls
     }
 
@@ -86,13 +94,23 @@ pub fn ways() -> Vec<Way> {
     vec![
         usual(),
         Way { name: "TLVs", pieces: header(), tlvs: 1, variables: 8, ..usual() },
-        Way { name: "in pieces", pieces: in_pieces(300), tlvs: 1, variables: 8, ..usual() },
+        Way {
+            name: "in pieces",
+            pieces: in_pieces(300),
+            kept: 1,
+            buffers: 1,
+            tlvs: 1,
+            requests: 0,
+            variables: 8,
+            ..usual()
+        },
         Way {
             name: "60,000 bytes",
             policy: LONG,
             pieces: vec![binary(59_900)],
-            buffers: 7,
+            buffers: 6,
             tlvs: 1,
+            requests: 0,
             variables: 8,
             ..usual()
         },
@@ -142,8 +160,8 @@ pub fn ways() -> Vec<Way> {
             policy: "realpeer direct all;",
             pieces: vec![],
             client: Some(("127.0.0.1", "direct")),
-            buffers: 0,
             clients: 0,
+            requests: 0,
             variables: 1,
             also: &[],
             ..usual()
@@ -152,8 +170,8 @@ pub fn ways() -> Vec<Way> {
             name: "refused",
             policy: "realpeer refuse all;",
             client: None,
-            buffers: 0,
             clients: 0,
+            requests: 0,
             variables: 0,
             also: &[],
             ..usual()
@@ -163,6 +181,7 @@ pub fn ways() -> Vec<Way> {
             pieces: vec![b"nonsense".to_vec()],
             client: None,
             clients: 0,
+            requests: 0,
             variables: 0,
             ..usual()
         },
@@ -171,18 +190,21 @@ pub fn ways() -> Vec<Way> {
             policy: "realpeer require all; realpeer_timeout 20ms;",
             pieces: vec![b"P".to_vec()],
             client: None,
+            kept: 1,
             clients: 0,
+            requests: 0,
             variables: 0,
             ..usual()
         },
-        Way { name: "TLS", kind: Kind::Https, also: READS, ..usual() },
+        Way { name: "TLS", kind: Kind::Https, requests: 0, also: READS, ..usual() },
         Way {
             name: "TLS, 60,000 bytes in pieces",
             kind: Kind::Https,
             policy: LONG,
             pieces: in_pieces(59_900),
-            buffers: 7,
+            buffers: 6,
             tlvs: 1,
+            requests: 0,
             variables: 8,
             also: READS,
             ..usual()
@@ -192,6 +214,7 @@ pub fn ways() -> Vec<Way> {
             kind: Kind::Stream,
             pieces: header(),
             tlvs: 1,
+            requests: 0,
             variables: 8,
             also: READS,
             ..usual()
@@ -200,12 +223,22 @@ pub fn ways() -> Vec<Way> {
             name: "stream with TLS",
             kind: Kind::StreamTls,
             pieces: in_pieces(300),
+            kept: 1,
+            buffers: 1,
             tlvs: 1,
+            requests: 0,
             variables: 8,
             also: READS,
             ..usual()
         },
-        Way { name: "mail", kind: Kind::Mail, variables: 0, also: READS, ..usual() },
-        Way { name: "mail with TLS", kind: Kind::MailTls, variables: 0, also: READS, ..usual() },
+        Way { name: "mail", kind: Kind::Mail, requests: 0, variables: 0, also: READS, ..usual() },
+        Way {
+            name: "mail with TLS",
+            kind: Kind::MailTls,
+            requests: 0,
+            variables: 0,
+            also: READS,
+            ..usual()
+        },
     ]
 }
