@@ -14,8 +14,6 @@
 #define MOD_REALPEER_SHORT_TIMEOUT    apr_time_from_sec(3)
 #define MOD_REALPEER_LONG_TIMEOUT     apr_time_from_sec(86400)
 
-#define MOD_REALPEER_TWICE  "is stated twice at the same level"
-
 
 static const char *mod_realpeer_rule(cmd_parms *cmd, void *dir, int argc,
                                      char *const argv[]);
@@ -61,6 +59,9 @@ const command_rec mod_realpeer_commands[] = {
                    RSRC_CONF,
                    "how many lines refused connections get in the log, such "
                    "as \"10r/s burst=100\", or \"off\""),
+    AP_INIT_TAKE1("RealPeerZone", mod_realpeer_set_zone, NULL, RSRC_CONF,
+                  "how large the memory is in which connections are counted, "
+                  "such as \"64k\", or \"off\""),
     AP_INIT_TAKE_ARGV("RealPeerTLV", mod_realpeer_add_tlvs, NULL, RSRC_CONF,
                       "TLVs to be put into REALPEER_TLV_* as well"),
     { .name = NULL }

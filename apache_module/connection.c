@@ -56,11 +56,13 @@ int mod_realpeer_pre_connection(conn_rec *c, void *csd)
                              c->client_addr->salen);
 
     ap_set_module_config(c->conn_config, &realpeer_module, rc);
+    mod_realpeer_count_for(c, rc);
 
     if (mod_realpeer_decide(rc, NULL, 0, REALPEER_EVENT_DATA)
         == REALPEER_ACTION_MORE) {
 
         if (apr_os_sock_get(&fd, csd) != APR_SUCCESS) {
+            mod_realpeer_count_dropped(rc);
             return HTTP_INTERNAL_SERVER_ERROR;
         }
 
@@ -74,6 +76,7 @@ int mod_realpeer_pre_connection(conn_rec *c, void *csd)
 
         if (rc->decision.action >= REALPEER_ACTION_PASS
             && mod_realpeer_take(fd, rc->decision.consumed) != APR_SUCCESS) {
+            mod_realpeer_count_dropped(rc);
             return HTTP_INTERNAL_SERVER_ERROR;
         }
     }
@@ -166,6 +169,8 @@ apr_status_t mod_realpeer_finish(conn_rec *c, mod_realpeer_conn_t *rc,
 {
     const realpeer_header *header = &rc->decision.header;
 
+    mod_realpeer_count_decided(rc);
+
     switch (rc->decision.action) {
 
     case REALPEER_ACTION_ACCEPT:
@@ -220,8 +225,12 @@ static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
 
     c->aborted = 1;
 
-    if (!APLOG_C_IS_LEVEL(c, level)
-        || !mod_realpeer_may_log(c, rc->conf, result)) {
+    if (!APLOG_C_IS_LEVEL(c, level)) {
+        return;
+    }
+
+    if (!mod_realpeer_may_log(c, rc->conf, result)) {
+        mod_realpeer_count_held(rc);
         return;
     }
 

@@ -37,8 +37,6 @@ static int mod_realpeer_generation;
 
 static void mod_realpeer_add_limits(apr_pool_t *p, server_rec *s,
                                     int is_main);
-static int mod_realpeer_is_for(const server_rec *s,
-                               const ap_listen_rec *listener);
 static mod_realpeer_limited_t *mod_realpeer_limited(const conn_rec *c);
 static void mod_realpeer_tell(int all);
 static void mod_realpeer_log_held_back(const mod_realpeer_limited_t *limited,
@@ -116,8 +114,7 @@ static void mod_realpeer_add_limits(apr_pool_t *p, server_rec *s, int is_main)
 
 /* A virtual host rules on the listeners of its ports. */
 
-static int mod_realpeer_is_for(const server_rec *s,
-                               const ap_listen_rec *listener)
+int mod_realpeer_is_for(const server_rec *s, const ap_listen_rec *listener)
 {
     const server_addr_rec *addr;
 

@@ -12,6 +12,8 @@
 
 static int mod_realpeer_post_config(apr_pool_t *pconf, apr_pool_t *plog,
                                     apr_pool_t *ptemp, server_rec *s);
+static int mod_realpeer_pre_config(apr_pool_t *pconf, apr_pool_t *plog,
+                                   apr_pool_t *ptemp);
 static void mod_realpeer_child_init(apr_pool_t *pchild, server_rec *s);
 static void mod_realpeer_register_hooks(apr_pool_t *p);
 
@@ -34,11 +36,15 @@ static void mod_realpeer_register_hooks(apr_pool_t *p)
 {
     mod_realpeer_register_filter(p);
 
+    ap_hook_pre_config(mod_realpeer_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(mod_realpeer_check_config, NULL, NULL,
                          APR_HOOK_MIDDLE);
     ap_hook_post_config(mod_realpeer_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_monitor(mod_realpeer_monitor, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(mod_realpeer_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_status(mod_realpeer_child_status, NULL, NULL,
+                         APR_HOOK_MIDDLE);
+    ap_hook_handler(mod_realpeer_status, NULL, NULL, APR_HOOK_MIDDLE);
 
     /*
      * Before everybody: whoever counts connections by address, logs them or
@@ -60,6 +66,19 @@ static void mod_realpeer_register_hooks(apr_pool_t *p)
 }
 
 
+static int mod_realpeer_pre_config(apr_pool_t *pconf, apr_pool_t *plog,
+                                   apr_pool_t *ptemp)
+{
+    (void) pconf;
+    (void) plog;
+    (void) ptemp;
+
+    mod_realpeer_register_status();
+
+    return OK;
+}
+
+
 /* httpd reads its configuration twice when it starts; one line is enough. */
 
 static int mod_realpeer_post_config(apr_pool_t *pconf, apr_pool_t *plog,
@@ -74,6 +93,10 @@ static int mod_realpeer_post_config(apr_pool_t *pconf, apr_pool_t *plog,
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
                      "realpeer: mod_realpeer " REALPEER_VERSION
                      " with librealpeer %s", realpeer_version());
+
+        if (mod_realpeer_init_counters(pconf, s) != OK) {
+            return HTTP_INTERNAL_SERVER_ERROR;
+        }
     }
 
     return mod_realpeer_init_limits(pconf, s);
@@ -86,4 +109,5 @@ static void mod_realpeer_child_init(apr_pool_t *pchild, server_rec *s)
 
     mod_realpeer_watch_init(pchild);
     mod_realpeer_limits_init_child(pchild);
+    mod_realpeer_counters_init_child();
 }

@@ -14,6 +14,8 @@
  *   watch.c          the deadlines of those that no thread waits for
  *   client.c         the connection, as it would be had the client connected
  *   limit.c          how many lines refused connections get in the log
+ *   counters.c       what became of connections, counted by all processes
+ *   status.c         the counters, shown
  *   env.c            REALPEER_* for logs, expressions and programs
  */
 
@@ -26,7 +28,9 @@
 #include <http_core.h>
 #include <http_log.h>
 #include <ap_mmn.h>
+#include <ap_listen.h>
 #include <ap_mpm.h>
+#include <scoreboard.h>
 
 #include <apr_strings.h>
 #include <apr_tables.h>
@@ -63,6 +67,9 @@
 
 /* Before mod_ssl (+5), and behind what accounts for or limits the bytes. */
 #define MOD_REALPEER_FILTER_TYPE  (AP_FTYPE_CONNECTION + 7)
+
+
+#define MOD_REALPEER_TWICE  "is stated twice at the same level"
 
 
 extern module AP_MODULE_DECLARE_DATA realpeer_module;
@@ -109,6 +116,8 @@ typedef struct {
     int no_address_set;
     realpeer_log_rate log_rate;
     int log_rate_set;
+    apr_size_t zone;              /* of the server configuration; 0: not said */
+    int zone_off;
     mod_realpeer_place_t place;   /* of this level's first directive; or NULL */
 } mod_realpeer_conf_t;
 
@@ -131,6 +140,10 @@ typedef struct {
 
     apr_table_t *env;             /* for its requests, once it is decided */
     mod_realpeer_wait_t *wait;    /* NULL: it is decided */
+
+    const realpeer_counters *counters;  /* NULL: it is not counted */
+    uint32_t slot;                /* of its listener */
+    int counted;                  /* as one that waits */
 } mod_realpeer_conn_t;
 
 
@@ -186,6 +199,26 @@ void mod_realpeer_limits_init_child(apr_pool_t *pchild);
 int mod_realpeer_monitor(apr_pool_t *p, server_rec *s);
 int mod_realpeer_may_log(const conn_rec *c, const mod_realpeer_conf_t *conf,
                          int32_t result);
+int mod_realpeer_is_for(const server_rec *s, const ap_listen_rec *listener);
+
+/* counters.c */
+
+const char *mod_realpeer_set_zone(cmd_parms *cmd, void *dir, const char *arg);
+int mod_realpeer_init_counters(apr_pool_t *pconf, server_rec *main_server);
+void mod_realpeer_counters_init_child(void);
+void mod_realpeer_child_status(server_rec *s, pid_t pid, ap_generation_t gen,
+                               int slot, mpm_child_status status);
+const realpeer_counters *mod_realpeer_counters(void);
+void mod_realpeer_count_for(const conn_rec *c, mod_realpeer_conn_t *rc);
+void mod_realpeer_count_waiting(conn_rec *c, mod_realpeer_conn_t *rc);
+void mod_realpeer_count_decided(mod_realpeer_conn_t *rc);
+void mod_realpeer_count_dropped(mod_realpeer_conn_t *rc);
+void mod_realpeer_count_held(const mod_realpeer_conn_t *rc);
+
+/* status.c */
+
+void mod_realpeer_register_status(void);
+int mod_realpeer_status(request_rec *r);
 
 /* client.c */
 

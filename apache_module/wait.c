@@ -92,6 +92,8 @@ void mod_realpeer_wait(conn_rec *c, mod_realpeer_conn_t *rc, int fd)
     wait->filter = ap_add_input_filter_handle(mod_realpeer_filter_rec, rc,
                                               NULL, c);
     rc->wait = wait;
+
+    mod_realpeer_count_waiting(c, rc);
 }
 
 

@@ -665,6 +665,15 @@ enum realpeer_format
      * A page for people.
      */
     REALPEER_FORMAT_HTML = 3,
+    /**
+     * A line for each number, `name: value`. No request can ask for it.
+     */
+    REALPEER_FORMAT_LINES = 4,
+    /**
+     * HTML without a beginning or an end, for the page of another. No request
+     * can ask for it.
+     */
+    REALPEER_FORMAT_SECTION = 5,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

@@ -20,7 +20,8 @@ use proptest::prelude::*;
 use realpeer::ffi::*;
 use realpeer::{Action, Outcome};
 
-const ALL: [Format; 3] = [Format::Prometheus, Format::Json, Format::Html];
+const ALL: [Format; 5] =
+    [Format::Prometheus, Format::Json, Format::Html, Format::Lines, Format::Section];
 
 // ---- names
 
@@ -70,13 +71,15 @@ fn labels(line: &str) -> Vec<(String, String)> {
 }
 
 /// The text of a page's heading, as a browser reads it.
-fn heading(page: &str) -> String {
-    let (_, rest) = page.split_once("</small>").expect("a heading");
-    let (heading, _) = rest.split_once("</h2>").expect("its end");
+fn heading(page: &str, begin: &str, end: &str) -> String {
+    let (_, rest) = page.split_once(begin).expect("a heading");
+    let (heading, _) = rest.split_once(end).expect("its end");
     assert!(!heading.contains(['<', '>', '"', '\'']), "{heading}");
     let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
     entities.iter().fold(heading.to_owned(), |text, (entity, ch)| text.replace(entity, ch))
 }
+
+const NAME_LINE: &str = "RealPeerListener[0]Name: ";
 
 fn name_stays_itself(name: &[u8]) {
     let memory = Memory::new(2, 1);
@@ -93,7 +96,12 @@ fn name_stays_itself(name: &[u8]) {
             assert_eq!(labels[1], ("listener".to_owned(), wanted.clone()), "{line}");
         }
     }
-    assert_eq!(heading(&memory.text(Format::Html, NOW)), wanted);
+    let (page, section) = (memory.text(Format::Html, NOW), memory.text(Format::Section, NOW));
+    assert_eq!(heading(&page, "</small>", "</h2>"), wanted);
+    assert_eq!(heading(&section, "<h3>", "</h3>"), wanted);
+    let lines = memory.text(Format::Lines, NOW);
+    let mut names = lines.split('\n').filter_map(|line| line.strip_prefix(NAME_LINE));
+    assert_eq!((names.next(), names.next()), (Some(&*wanted), None));
 }
 
 #[test]
@@ -206,7 +214,7 @@ fn a_writer_that_has_enough_ends_it() {
             unsafe { realpeer_counters_write(memory.get(), format as i32, NOW, Some(once), to) };
         assert_eq!((done, count), (Error::NoRoom as i32, 1));
     }
-    for format in [0, 4, -1] {
+    for format in [0, 6, -1] {
         let done =
             unsafe { realpeer_counters_write(memory.get(), format, NOW, Some(once), null_mut()) };
         assert_eq!(done, Error::InvalidArgument as i32);
@@ -244,12 +252,67 @@ fn whoever_asks_gets_what_he_wants() {
     for (query, accept, format) in cases {
         assert_eq!(choose(query, accept), format as i32, "{query} {accept}");
     }
-    for query in ["format=", "format=xml", "format=JSON", "format=json "] {
+    for query in
+        ["format=", "format=xml", "format=JSON", "format=json ", "format=lines", "format=section"]
+    {
         assert_eq!(choose(query, browser), Error::NotFound as i32, "{query}");
     }
-    let types = [1, 2, 3, 4].map(|format| text(realpeer_counters_content_type(format)));
+    let types = [1, 2, 3, 4, 5, 6].map(|format| text(realpeer_counters_content_type(format)));
     let (plain, html) = ("text/plain; version=0.0.4; charset=utf-8", "text/html; charset=utf-8");
-    assert_eq!(types, [plain, "application/json", html, "text/plain"]);
+    let lines = "text/plain; charset=utf-8";
+    assert_eq!(types, [plain, "application/json", html, lines, html, "text/plain"]);
+}
+
+// ---- what stands within the answers of others
+
+#[test]
+fn lines_and_sections_say_what_was_counted() {
+    let memory = Memory::new(3, 1);
+    assert_eq!(memory.text(Format::Lines, NOW), format!("RealPeerCountingSince: {NOW}\n"));
+    assert!(memory.text(Format::Section, NOW).ends_with("<p>No listener has a policy.</p>\n"));
+    memory.listener(b"http", b"a");
+    let listener = memory.listener(b"http", b"b");
+    let mut header = decision(Action::Accept, Outcome::Proxy);
+    (header.header.version, header.header.length) = (2, 20);
+    for time in [400, 2_000_000] {
+        memory.decided(listener, &header, time);
+    }
+    for outcome in [Outcome::NoAddress, Outcome::Silent, Outcome::Silent] {
+        memory.decided(listener, &decision(Action::Refuse, outcome), 0);
+    }
+    let worker = memory.worker(1);
+    memory.wait(listener, worker, true);
+    let lines = memory.text(Format::Lines, NOW);
+    let count = |number: u32| {
+        let prefix = format!("RealPeerListener[{number}]");
+        lines.lines().filter(|line| line.starts_with(&prefix)).count()
+    };
+    assert_eq!((count(0), count(0) + count(1) + 1), (count(1), lines.lines().count()));
+    for line in [
+        "Name: b",
+        "Accepted_proxy: 2",
+        "Accepted_no_address: 0",
+        "Refused_no_address: 1",
+        "Refused_silent: 2",
+        "HeadersVersion1: 0",
+        "HeadersVersion2: 2",
+        "HeaderBytes: 40",
+        "HeaderSeconds_0.0005: 1",
+        "HeaderSeconds_1: 1",
+        "HeaderSeconds_2.5: 2",
+        "HeaderSeconds_+Inf: 2",
+        "HeaderSeconds: 2.000400",
+        "Waiting: 1",
+    ] {
+        let line = format!("RealPeerListener[1]{line}");
+        assert!(lines.lines().any(|found| found == line), "{line}\n{lines}");
+    }
+    let section = memory.text(Format::Section, NOW);
+    for (name, count) in [("accepted proxy", 2), ("refused silent", 2), ("waiting now", 1)] {
+        let row = format!("<tr><td>{name}</td><td align=\"right\">{count}</td></tr>\n");
+        assert!(section.contains(&row), "{row}{section}");
+    }
+    assert!(section.is_ascii() && !section.contains("accepted local"), "{section}");
 }
 
 // ---- the page

@@ -17,13 +17,22 @@ pub enum Format {
     Json = 2,
     /// A page for people.
     Html = 3,
+    /// A line for each number, `name: value`. No request can ask for it.
+    Lines = 4,
+    /// HTML without a beginning or an end, for the page of another. No request can
+    /// ask for it.
+    Section = 5,
 }
 
 impl Format {
-    pub(crate) const ALL: [Format; 3] = [Format::Prometheus, Format::Json, Format::Html];
+    /// Those that a request can ask for.
+    const ASKED: [Format; 3] = [Format::Prometheus, Format::Json, Format::Html];
+    /// Those that are part of an answer of somebody else's.
+    const WITHIN: [Format; 2] = [Format::Lines, Format::Section];
 
     pub(crate) fn from_number(number: i32) -> Option<Format> {
-        Format::ALL.into_iter().find(|&format| format as i32 == number)
+        let mut all = Format::ASKED.into_iter().chain(Format::WITHIN);
+        all.find(|&format| format as i32 == number)
     }
 
     const fn name(self) -> &'static [u8] {
@@ -31,15 +40,17 @@ impl Format {
             Format::Prometheus => b"prometheus",
             Format::Json => b"json",
             Format::Html => b"html",
+            Format::Lines => b"lines",
+            Format::Section => b"section",
         }
     }
 
     /// Type and subtype, as in `Accept`.
     const fn media_type(self) -> (&'static [u8], &'static [u8]) {
         match self {
-            Format::Prometheus => (b"text", b"plain"),
+            Format::Prometheus | Format::Lines => (b"text", b"plain"),
             Format::Json => (b"application", b"json"),
-            Format::Html => (b"text", b"html"),
+            Format::Html | Format::Section => (b"text", b"html"),
         }
     }
 
@@ -47,7 +58,8 @@ impl Format {
         match self {
             Format::Prometheus => c"text/plain; version=0.0.4; charset=utf-8",
             Format::Json => c"application/json",
-            Format::Html => c"text/html; charset=utf-8",
+            Format::Html | Format::Section => c"text/html; charset=utf-8",
+            Format::Lines => c"text/plain; charset=utf-8",
         }
     }
 }
@@ -57,7 +69,7 @@ impl Format {
 pub(crate) fn choose(query: &[u8], accept: &[u8]) -> Option<Format> {
     let asked = query.split(|&byte| byte == b'&').find_map(|part| part.strip_prefix(b"format="));
     match asked {
-        Some(name) => Format::ALL.into_iter().find(|format| format.name() == name),
+        Some(name) => Format::ASKED.into_iter().find(|format| format.name() == name),
         None => Some(accepted(accept).unwrap_or(Format::Prometheus)),
     }
 }
@@ -84,7 +96,7 @@ fn of_range(range: &[u8]) -> Option<Format> {
         let any = kind == b"*" || kind.eq_ignore_ascii_case(b"text");
         return any.then_some(Format::Prometheus);
     }
-    Format::ALL.into_iter().find(|format| {
+    Format::ASKED.into_iter().find(|format| {
         let (ours, our_subtype) = format.media_type();
         kind.eq_ignore_ascii_case(ours) && subtype.eq_ignore_ascii_case(our_subtype)
     })

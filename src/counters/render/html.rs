@@ -104,12 +104,11 @@ fn facts(out: &mut Output<'_>, shown: &Shown<'_>) {
         out.texts(["<tr><td>", table::HEADERS.title, ", version ", version]);
         fact(out, count);
     }
-    let held = Kind::all().filter(|kind| kind.done == Done::Refused).map(|kind| shown.held(kind));
     let of_listener = [
         (table::CHECKSUMS, shown.listener.checksums.load(Relaxed)),
         (table::BYTES, shown.listener.bytes.load(Relaxed)),
         (table::DROPPED, shown.listener.dropped.load(Relaxed)),
-        (table::HELD, held.fold(0, u64::saturating_add)),
+        (table::HELD, shown.held_in_all()),
     ];
     for (Metric { title, .. }, count) in of_listener {
         out.texts(["<tr><td>", title]);

@@ -1,4 +1,4 @@
-//! The counters as text, in three formats.
+//! The counters as text.
 //!
 //! Names and what they mean stand in [`table`], for all formats. Nothing is kept:
 //! text is handed on in pieces as it comes, and each number is read once.
@@ -6,8 +6,10 @@
 
 mod html;
 mod json;
+mod lines;
 mod output;
 mod prometheus;
+mod section;
 mod style;
 mod table;
 
@@ -32,6 +34,8 @@ pub(crate) fn render(counters: Counters<'_>, format: Format, now: u64, to: Write
         Format::Prometheus => prometheus::write(counters, &mut out),
         Format::Json => json::write(counters, now, &mut out),
         Format::Html => html::write(counters, now, &mut out),
+        Format::Lines => lines::write(counters, &mut out),
+        Format::Section => section::write(counters, &mut out),
     }
     out.finish()
 }
@@ -63,6 +67,12 @@ impl Shown<'_> {
 
     fn held(&self, kind: Kind) -> u64 {
         self.listener.held(kind).map_or(0, |held| held.load(Relaxed))
+    }
+
+    /// Lines held back about all refusals.
+    fn held_in_all(&self) -> u64 {
+        let refusals = Kind::all().filter(|kind| kind.done == Done::Refused);
+        refusals.map(|kind| self.held(kind)).fold(0, u64::saturating_add)
     }
 
     /// How many headers took at most so long: each bucket holds those before it.

@@ -18,6 +18,8 @@ pub(super) enum Place {
     Json,
     /// Text or attribute of HTML.
     Html,
+    /// The end of a line.
+    Line,
 }
 
 /// Of the largest number.
@@ -135,7 +137,7 @@ impl<'a> Output<'a> {
 
     /// `\xHH`, as in the log.
     fn hex(&mut self, place: Place, byte: u8) {
-        if place != Place::Html {
+        if matches!(place, Place::Label | Place::Json) {
             self.text("\\");
         }
         let mut escaped = [0; 4];

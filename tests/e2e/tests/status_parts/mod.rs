@@ -3,27 +3,55 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use realpeer_e2e::{Client, Response, Site, Subsystem};
+use realpeer_e2e::{ApacheSite, Client, Response, Site, Subsystem};
 use serde_json::Value;
 
-/// A server that has nothing but the page.
+/// A server to be, which may have a server with nothing but the page.
+pub trait HasStatus {
+    fn free_port(&mut self) -> u16;
+    fn status_on(&mut self, port: u16);
+}
+
+impl HasStatus for Site {
+    fn free_port(&mut self) -> u16 {
+        self.port()
+    }
+
+    fn status_on(&mut self, port: u16) {
+        self.http(format!(
+            "server {{ listen 127.0.0.1:{port}; location = /status {{ realpeer_status; }} }}"
+        ));
+    }
+}
+
+impl HasStatus for ApacheSite {
+    fn free_port(&mut self) -> u16 {
+        self.port()
+    }
+
+    fn status_on(&mut self, port: u16) {
+        self.config(format!(
+            "Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\nRealPeer off\n\
+             <Location /status>\nSetHandler realpeer-status\n</Location>\n</VirtualHost>"
+        ));
+    }
+}
+
+/// Where the page is.
 pub struct Status {
     port: u16,
 }
 
 /// Adds that server.
-pub fn serve(site: &mut Site) -> Status {
-    let status = Status { port: site.port() };
+pub fn serve(site: &mut impl HasStatus) -> Status {
+    let status = Status { port: site.free_port() };
     status.write(site);
     status
 }
 
 impl Status {
-    pub fn write(&self, site: &mut Site) {
-        site.http(format!(
-            "server {{ listen 127.0.0.1:{}; location = /status {{ realpeer_status; }} }}",
-            self.port
-        ));
+    pub fn write(&self, site: &mut impl HasStatus) {
+        site.status_on(self.port);
     }
 
     pub fn ask(&self, method: &str, query: &str, headers: &str) -> Response {
