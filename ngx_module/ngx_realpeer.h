@@ -263,6 +263,7 @@ ngx_realpeer_zone_t *ngx_realpeer_zone_get(ngx_cycle_t *cycle);
 ngx_int_t ngx_realpeer_zone_add(ngx_cycle_t *cycle, ngx_realpeer_addr_t *addr);
 ngx_int_t ngx_realpeer_zone_measure(ngx_cycle_t *cycle);
 realpeer_counters *ngx_realpeer_zone_counters(ngx_cycle_t *cycle);
+ngx_int_t ngx_realpeer_init_module(ngx_cycle_t *cycle);
 ngx_int_t ngx_realpeer_init_process(ngx_cycle_t *cycle);
 void ngx_realpeer_exit_process(ngx_cycle_t *cycle);
 void ngx_realpeer_count_waiting(ngx_realpeer_ctx_t *ctx);

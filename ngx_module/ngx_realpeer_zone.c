@@ -54,6 +54,8 @@ struct ngx_realpeer_zone_s {
     /* the process that has its row */
     ngx_pid_t                  pid;
     uint32_t                   worker;
+
+    unsigned                   named:1;
 };
 
 
@@ -67,8 +69,6 @@ static void ngx_realpeer_count_no_longer(ngx_realpeer_ctx_t *ctx);
 static ngx_int_t ngx_realpeer_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 static ngx_int_t ngx_realpeer_zone_create(ngx_shm_zone_t *shm_zone,
     ngx_realpeer_zone_t *zone, size_t size);
-static void ngx_realpeer_zone_name(ngx_shm_zone_t *shm_zone,
-    ngx_realpeer_zone_t *zone);
 
 
 char *
@@ -412,11 +412,6 @@ ngx_realpeer_zone_init(ngx_shm_zone_t *shm_zone, void *data)
             (void) realpeer_counters_take_over(&zone->counters,
                                                &zone->replaced->counters);
         }
-
-        if (zone->replaced && ngx_process == NGX_PROCESS_SINGLE) {
-            /* connections that wait now are about to lose its memory */
-            zone->replaced->counters.memory = NULL;
-        }
     }
 
     zone->pid = NGX_INVALID_PID;
@@ -427,8 +422,6 @@ ngx_realpeer_zone_init(ngx_shm_zone_t *shm_zone, void *data)
         zone->pid = old->pid;
         zone->worker = old->worker;
     }
-
-    ngx_realpeer_zone_name(shm_zone, zone);
 
     return NGX_OK;
 }
@@ -464,13 +457,33 @@ ngx_realpeer_zone_create(ngx_shm_zone_t *shm_zone, ngx_realpeer_zone_t *zone,
 }
 
 
-/* gives each listener its place */
+/*
+ * Gives each listener its place, once for all modules.  Not before the sockets
+ * are there: else a configuration that cannot have them, and so never comes,
+ * would take places from the one at work.
+ */
 
-static void
-ngx_realpeer_zone_name(ngx_shm_zone_t *shm_zone, ngx_realpeer_zone_t *zone)
+ngx_int_t
+ngx_realpeer_init_module(ngx_cycle_t *cycle)
 {
     ngx_uint_t               i, n, room;
+    ngx_shm_zone_t          *shm_zone;
+    ngx_realpeer_zone_t     *zone;
     ngx_realpeer_counted_t  *counted;
+
+    shm_zone = ngx_realpeer_zone_find(cycle);
+    zone = ngx_realpeer_zone_data(shm_zone);
+
+    if (zone == NULL || zone->named) {
+        return NGX_OK;
+    }
+
+    zone->named = 1;
+
+    if (zone->replaced && ngx_process == NGX_PROCESS_SINGLE) {
+        /* connections that wait now are about to lose its memory */
+        zone->replaced->counters.memory = NULL;
+    }
 
     (void) realpeer_counters_configure(&zone->counters);
 
@@ -497,6 +510,8 @@ ngx_realpeer_zone_name(ngx_shm_zone_t *shm_zone, ngx_realpeer_zone_t *zone)
                       ngx_realpeer_zone_size(n, zone->counters.workers),
                       &zone->place.file, zone->place.line);
     }
+
+    return NGX_OK;
 }
 
 

@@ -87,7 +87,7 @@ ngx_module_t  ngx_stream_realpeer_core_module = {
     NULL,                                  /* module directives */
     NGX_CORE_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_realpeer_init_module,              /* init module */
     ngx_realpeer_init_process,             /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */

@@ -65,6 +65,9 @@ fn visit(port: u16) {
     let line = "/closed\"%20403%200%20192.0.2.99%20proxy%20x%20[]%20\"GET%20/\"%20403%20";
     ask(BALANCER, port, &of(CLIENT), line);
     ask(BALANCER, port, &of(CLIENT), &line.replace("%20", "\t"));
+    // Apache writes a path without quotes.
+    let line = format!("/closed {INJECTED}").replace(' ', "%20");
+    assert_eq!(ask(BALANCER, port, &of(CLIENT), &line), 403);
     ask(BALANCER, port, &of(OTHER_CLIENT), "/");
     assert_eq!(ask(BALANCER, port, &V2::local().build(), "/closed"), 403);
     assert_eq!(ask(BALANCER, port, b"PROXY UNKNOWN\r\n", "/closed"), 403);
@@ -168,7 +171,7 @@ fn questions_have_answers(logs: &Logs) {
     assert_eq!(untrusted.split_whitespace().collect::<Vec<_>>(), ["2", ATTACKER]);
     assert_eq!(number(balancers, &format!("{BALANCER} local")), 1);
     assert_eq!(number(balancers, &format!("{DIRECT} direct")), 1);
-    assert_eq!(number(clients, CLIENT), 5);
+    assert_eq!(number(clients, CLIENT), 6);
     assert_eq!(number(clients, OTHER_CLIENT), 1);
     assert!(!clients.contains(BALANCER), "{clients}");
 }
@@ -196,6 +199,34 @@ on_each_nginx! {
         packaged_filters_must_not_find_the_balancer(&nginx, "nginx-");
         questions_have_answers(&nginx);
         bans_are_for_the_client(&mut nginx, port);
+    }
+
+    /// A client that writes lines of the error log writes none of those of refused
+    /// connections.
+    fn a_line_feed_of_a_client_bans_nobody(which) {
+        let mut site = Site::new(which);
+        let port = site.port();
+        let dir = site.dir().display().to_string();
+        let servers = statement("server {\n        listen 8080 default_server;", "\n}\n```")
+            .replace("8080", &format!("127.0.0.1:{port}"))
+            .replace("logs/refused.log", &format!("{dir}/refused.log"))
+            .replace("logs/error.log", &format!("{dir}/requests.log"));
+        site.http(format!("realpeer require {BALANCER};\n{servers}"));
+        let _nginx = site.start();
+        let line = format!("/missing\n2026/01/31 12:00:00 [error] 1#1: *1 {INJECTED}\n")
+            .replace(' ', "%20")
+            .replace('#', "%23")
+            .replace('\n', "%0A");
+        for host in ["www.example.com", "localhost"] {
+            let request = format!("GET {line} HTTP/1.0\r\nHost: {host}\r\n\r\n");
+            let header = v1(&format!("{CLIENT}:4321"), LISTENER);
+            Client::from(BALANCER, port).send([&header, request.as_bytes()].concat()).ending();
+        }
+        Client::from(ATTACKER, port).must_be_closed();
+        let filter = ours("realpeer-untrusted.conf");
+        assert_eq!(found(&filter, &Path::new(&dir).join("refused.log")), set(&[ATTACKER]));
+        // What the document warns of.
+        assert_eq!(found(&filter, &Path::new(&dir).join("requests.log")), set(&[VICTIM]));
     }
 }
 
@@ -240,7 +271,7 @@ fn logs_of_apache_tell_clients_from_balancers() {
     let port = site.host(&format!(
         "RealPeer require {BALANCER}\nRealPeer direct {DIRECT}\n\
          RealPeerLogLimit 1r/m burst=2\nRealPeerTimeout 500ms\nCustomLog {dir}/recipe.log realpeer\n\
-         <Location \"/closed\">\nRequire all denied\n</Location>\n{}",
+         <LocationMatch \"^/closed\">\nRequire all denied\n</LocationMatch>\n{}",
         statement("LogFormat \"%a", "\nCustomLog")
     ));
     // Else the kernel keeps connections to itself on which nothing comes.

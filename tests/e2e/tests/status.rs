@@ -279,6 +279,32 @@ on_each_nginx! {
         assert!(page.contains("127.0.0.4") && page.contains("untrusted"));
     }
 
+    /// Sockets come after zones: whoever cannot have them has no listeners either.
+    fn a_configuration_that_never_comes_takes_no_place(which) {
+        let mut site = Site::new(which);
+        let port = site.port();
+        site.http(format!(
+            "server {{ listen 127.0.0.1:{port}; realpeer require all; return 204; }}"
+        ));
+        let status = serve(&mut site);
+        let no_folder = site.dir().join("none").display().to_string();
+        let mut nginx = site.start();
+        nginx.expect_alerts();
+        Client::connect(port).send("hello, world").must_be_closed();
+        for nth in 1..=3 {
+            // As many as fit into the zone as it is.
+            let listeners: String = (0..14)
+                .map(|n| format!("server {{ listen unix:{no_folder}/{nth}-{n}; }}\n"))
+                .collect();
+            let wrong = format!("realpeer require all;\n{listeners}");
+            nginx.reload_refused(nth, |site| site.replace_http(&wrong));
+        }
+        Client::connect(port).send("hello, world").must_be_closed();
+        let listener = status.listener(realpeer_e2e::Subsystem::Http, port);
+        assert_eq!(listener["connections"]["refused"]["no_header"], 2, "{listener:#}");
+        assert_eq!(status.json()["listeners"].as_array().expect("a list").len(), 1);
+    }
+
     /// Logged or not, a refusal is counted.
     fn lines_that_are_held_back_are_counted(which) {
         let mut site = Site::new(which);
