@@ -26,6 +26,9 @@ const NO_LINES: &[&str] = &[
     "default-src 'none'; style-src 'unsafe-inline'",
     "text/plain; version=0.0.4; charset=utf-8",
     "text/html; charset=utf-8",
+    "text/plain; charset=utf-8",
+    "<hr />n<pre>n",
+    "how large the memory is in which connections are counted, such as \"64k\", or \"off\"",
     "how many lines refused connections get in the log, such as \"10r/s burst=100\", or \"off\"",
 ];
 
@@ -36,8 +39,10 @@ struct Text(Vec<String>);
 impl Text {
     /// Of a format, with what nginx and APR know behind a `%`.
     fn of_format(format: &str) -> Text {
-        const GAPS: &[&str] =
-            &["%.*s", "%*s", "%uA", "%uD", "%ui", "%uz", "%V", "%d", "%i", "%s", "%u", "%z", "\0"];
+        const GAPS: &[&str] = &[
+            "%\0", "%.*s", "%*s", "%uA", "%uD", "%ui", "%uz", "%V", "%d", "%i", "%s", "%u", "%z",
+            "\0",
+        ];
         let mut pieces = vec![String::new()];
         let mut rest = format;
         while let Some(c) = rest.chars().next() {
