@@ -30,9 +30,6 @@ static int mod_realpeer_check_server(apr_pool_t *ptemp, server_rec *s,
 static int mod_realpeer_states(server_rec *s, server_rec *main_server);
 static void mod_realpeer_warn(server_rec *s, const mod_realpeer_conf_t *conf,
                               int inherited);
-static server_rec *mod_realpeer_ruling(server_rec *main_server,
-                                       const apr_sockaddr_t *addr,
-                                       apr_port_t port);
 static int mod_realpeer_same_policy(const mod_realpeer_conf_t *one,
                                     const mod_realpeer_conf_t *two);
 static uint32_t mod_realpeer_max_header(const mod_realpeer_conf_t *conf);
@@ -245,9 +242,8 @@ static int mod_realpeer_check_server(apr_pool_t *ptemp, server_rec *s,
 
 /* The server that httpd gives connections to this address at first. */
 
-static server_rec *mod_realpeer_ruling(server_rec *main_server,
-                                       const apr_sockaddr_t *addr,
-                                       apr_port_t port)
+server_rec *mod_realpeer_ruling(server_rec *main_server,
+                                const apr_sockaddr_t *addr, apr_port_t port)
 {
     apr_sockaddr_t local = *addr;
     conn_rec c;

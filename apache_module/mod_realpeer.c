@@ -94,7 +94,7 @@ static int mod_realpeer_post_config(apr_pool_t *pconf, apr_pool_t *plog,
                      "realpeer: mod_realpeer " REALPEER_VERSION
                      " with librealpeer %s", realpeer_version());
 
-        if (mod_realpeer_init_counters(pconf, s) != OK) {
+        if (mod_realpeer_init_zone(pconf, s) != OK) {
             return HTTP_INTERNAL_SERVER_ERROR;
         }
     }
@@ -109,5 +109,5 @@ static void mod_realpeer_child_init(apr_pool_t *pchild, server_rec *s)
 
     mod_realpeer_watch_init(pchild);
     mod_realpeer_limits_init_child(pchild);
-    mod_realpeer_counters_init_child();
+    mod_realpeer_zone_init_child();
 }

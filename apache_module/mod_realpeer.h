@@ -14,7 +14,8 @@
  *   watch.c          the deadlines of those that no thread waits for
  *   client.c         the connection, as it would be had the client connected
  *   limit.c          how many lines refused connections get in the log
- *   counters.c       what became of connections, counted by all processes
+ *   zone.c           the memory where all processes count
+ *   counters.c       what is counted there
  *   status.c         the counters, shown
  *   env.c            REALPEER_* for logs, expressions and programs
  */
@@ -160,6 +161,8 @@ apr_interval_time_t mod_realpeer_timeout(const mod_realpeer_conf_t *conf);
 
 int mod_realpeer_check_config(apr_pool_t *pconf, apr_pool_t *plog,
                               apr_pool_t *ptemp, server_rec *main_server);
+server_rec *mod_realpeer_ruling(server_rec *main_server,
+                                const apr_sockaddr_t *addr, apr_port_t port);
 const char *mod_realpeer_listener(apr_pool_t *p, apr_sockaddr_t *addr,
                                   apr_port_t port);
 
@@ -201,15 +204,19 @@ int mod_realpeer_may_log(const conn_rec *c, const mod_realpeer_conf_t *conf,
                          int32_t result);
 int mod_realpeer_is_for(const server_rec *s, const ap_listen_rec *listener);
 
-/* counters.c */
+/* zone.c */
 
 const char *mod_realpeer_set_zone(cmd_parms *cmd, void *dir, const char *arg);
-int mod_realpeer_init_counters(apr_pool_t *pconf, server_rec *main_server);
-void mod_realpeer_counters_init_child(void);
+int mod_realpeer_init_zone(apr_pool_t *pconf, server_rec *main_server);
+void mod_realpeer_zone_init_child(void);
 void mod_realpeer_child_status(server_rec *s, pid_t pid, ap_generation_t gen,
                                int slot, mpm_child_status status);
 const realpeer_counters *mod_realpeer_counters(void);
+uint32_t mod_realpeer_place(void);
 void mod_realpeer_count_for(const conn_rec *c, mod_realpeer_conn_t *rc);
+
+/* counters.c */
+
 void mod_realpeer_count_waiting(conn_rec *c, mod_realpeer_conn_t *rc);
 void mod_realpeer_count_decided(mod_realpeer_conn_t *rc);
 void mod_realpeer_count_dropped(mod_realpeer_conn_t *rc);

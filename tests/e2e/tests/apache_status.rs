@@ -91,6 +91,30 @@ on_each_mpm! {
         must_have_counted(&status, port, 80);
     }
 
+    /// Each that may have rules, in the order of the configuration.
+    fn listeners_with_rules_are_shown(mpm) {
+        let mut site = ApacheSite::new(mpm);
+        site.config("RealPeer require all\nRealPeerLogLimit off");
+        let status = serve(&mut site);
+        let [one, _, two, bare] =
+            ["", "RealPeer off", "RealPeer direct all", "-"].map(|directives| {
+                if directives != "-" {
+                    return site.host(directives);
+                }
+                // The server configuration rules where there is no virtual host.
+                let port = site.port();
+                site.config(format!("Listen 127.0.0.1:{port}"));
+                port
+            });
+        let _apache = site.start();
+        let json = status.json();
+        let listeners = json["listeners"].as_array().expect("a list");
+        let names: Vec<_> = listeners.iter().map(|one| one["listener"].clone()).collect();
+        assert_eq!(names, [one, two, bare].map(|port| format!("127.0.0.1:{port}")));
+        Client::connect(bare).send("hello, world").must_be_closed();
+        assert_eq!(counted(&status, bare)["connections"]["refused"]["no_header"], 1);
+    }
+
     fn every_result_is_counted(mpm) {
         let mut site = ApacheSite::new(mpm);
         let status = serve(&mut site);
