@@ -84,6 +84,7 @@ pub enum Transport {
 /// assert_eq!(realpeer::canonical(mapped), "192.0.2.1:80".parse().unwrap());
 /// ```
 #[must_use]
+#[inline(always)]
 pub fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(canonical_ip(address.ip()), address.port())
 }

@@ -192,6 +192,7 @@ impl<'a> Decision<'a> {
 /// assert_eq!(ask(&stream[..], Event::Data).action, Action::Accept);
 /// ```
 #[must_use]
+#[inline(always)]
 pub fn decide<'a>(
     policy: Option<Policy>,
     settings: &Settings,
@@ -271,6 +272,7 @@ pub fn decide_datagram<'a>(
     }
 }
 
+#[inline(always)]
 fn whole<'a>(policy: Policy, settings: &Settings, header: Header<'a>) -> Decision<'a> {
     if policy == Policy::Strip {
         // Its sender may be anybody, and callers ask for TLVs wherever there are some.
@@ -281,6 +283,7 @@ fn whole<'a>(policy: Policy, settings: &Settings, header: Header<'a>) -> Decisio
 }
 
 /// Where a header counts: by what it means for the connection or datagram.
+#[inline(always)]
 fn accept<'a>(settings: &Settings, header: Header<'a>, outcome: Outcome) -> Decision<'a> {
     match outcome {
         Outcome::Proxy => Decision {

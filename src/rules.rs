@@ -4,7 +4,7 @@
 use core::cmp::Ordering;
 use core::ffi::CStr;
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr};
 
 use crate::address::canonical_ip;
 use crate::outcome::text_of;
@@ -258,15 +258,20 @@ impl Rule {
         (self.kind, self.ip, self.prefix).cmp(&(other.kind, other.ip, other.prefix))
     }
 
-    fn contains(&self, kind: u8, ip: &[u8; 16]) -> bool {
-        self.kind == kind && mask(*ip, self.prefix) == self.ip
+    /// Its kind and first address, as a [`Key`].
+    fn key(&self) -> Key {
+        (self.kind, u128::from_be_bytes(self.ip))
+    }
+
+    fn contains(&self, (kind, ip): Key) -> bool {
+        let differing = u128::from_be_bytes(self.ip) ^ ip;
+        self.kind == kind && differing.leading_zeros() >= u32::from(self.prefix)
     }
 }
 
 /// A prefix length as people write it: digits, no sign, no heading zero.
 fn prefix_len(text: &[u8]) -> Option<u8> {
-    let len = scan::whole(text, |cursor| cursor.decimal(u16::from(u8::MAX), b' '))?;
-    u8::try_from(len).ok()
+    scan::whole(text, |cursor| cursor.octet(b' '))
 }
 
 fn from_v4(ip: Ipv4Addr) -> [u8; 16] {
@@ -341,7 +346,7 @@ impl<'a> Rules<'a> {
             // the smallest that contains this one.
             let mut candidate = i.checked_sub(1);
             while let Some(outer) = candidate.and_then(|at| rules.get(at)) {
-                if outer.contains(rule.kind, &rule.ip) {
+                if outer.contains(rule.key()) {
                     break;
                 }
                 candidate = index(outer.parent);
@@ -408,27 +413,24 @@ impl<'a> Rules<'a> {
     /// ```
     #[must_use]
     pub fn find(&self, peer: Peer) -> Option<Policy> {
-        let (kind, ip) = match peer {
-            Peer::Unix => (UNIX, [0; 16]),
+        let key = match peer {
+            Peer::Unix => (UNIX, 0),
             Peer::Ip(ip) => match canonical_ip(ip) {
-                IpAddr::V4(v4) => (INET, from_v4(v4)),
-                IpAddr::V6(v6) => (INET6, Ipv6Addr::octets(&v6)),
+                IpAddr::V4(v4) => (INET, u128::from(v4.to_bits()) << 96),
+                IpAddr::V6(v6) => (INET6, v6.to_bits()),
             },
         };
-        self.longest(kind, &ip).or_else(|| self.all())?.policy()
+        self.longest(key).or_else(|| self.all())?.policy()
     }
 
-    fn longest(&self, kind: u8, ip: &[u8; 16]) -> Option<&'a Rule> {
-        let behind = match kind {
+    fn longest(&self, key: Key) -> Option<&'a Rule> {
+        let behind = match key {
             // All there is to compare in one word, which is half the work.
-            INET => {
-                let key = short_key(kind, ip);
-                self.sorted.partition_point(|rule| short_key(rule.kind, &rule.ip) <= key)
+            (INET, _) => {
+                let short = short_key(key);
+                self.sorted.partition_point(|rule| short_key(rule.key()) <= short)
             }
-            _ => {
-                let key = long_key(kind, ip);
-                self.sorted.partition_point(|rule| is_at_most(long_key(rule.kind, &rule.ip), key))
-            }
+            _ => self.sorted.partition_point(|rule| is_at_most(rule.key(), key)),
         };
         let mut candidate = behind.checked_sub(1);
         // A parent lies in front of its rule. Insisting on that bounds the loop
@@ -436,7 +438,7 @@ impl<'a> Rules<'a> {
         let mut below = behind;
         while let Some(at) = candidate.filter(|&at| at < below) {
             let rule = self.sorted.get(at)?;
-            if rule.contains(kind, ip) {
+            if rule.contains(key) {
                 return Some(rule);
             }
             below = at;
@@ -450,21 +452,19 @@ impl<'a> Rules<'a> {
     }
 }
 
+/// A kind and an address, IPv4 in the upper bits: the order of all rules.
+type Key = (u8, u128);
+
 /// Orders rules for IPv4, in front of them those of kinds that come before and
 /// behind them those that come after.
-fn short_key(kind: u8, ip: &[u8; 16]) -> u64 {
-    let [a, b, c, d, ..] = *ip;
-    u64::from(kind) << 32 | u64::from(u32::from_be_bytes([a, b, c, d]))
-}
-
-/// Orders rules of all kinds.
-fn long_key(kind: u8, ip: &[u8; 16]) -> (u8, u128) {
-    (kind, u128::from_be_bytes(*ip))
+#[allow(clippy::cast_possible_truncation)] // the upper 32 of 128 bits
+fn short_key((kind, ip): Key) -> u64 {
+    u64::from(kind) << 32 | (ip >> 96) as u64
 }
 
 /// As `a <= b`, without branches: in a search they would be guessed wrong half the
 /// time.
-fn is_at_most(a: (u8, u128), b: (u8, u128)) -> bool {
+fn is_at_most(a: Key, b: Key) -> bool {
     (a.0 < b.0) | ((a.0 == b.0) & (a.1 <= b.1))
 }
 

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::slice;
 
 /// Why a field could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,13 +20,14 @@ pub(crate) enum Stop {
 pub(crate) type Step<T> = Result<T, Stop>;
 
 /// Reads from the front of a text.
+#[derive(Clone)]
 pub(crate) struct Cursor<'a> {
-    rest: &'a [u8],
+    rest: slice::Iter<'a, u8>,
 }
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(text: &'a [u8]) -> Self {
-        Cursor { rest: text }
+        Cursor { rest: text.iter() }
     }
 
     /// Bytes that have not been taken.
@@ -34,13 +36,12 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn peek(&self) -> Step<u8> {
-        self.rest.first().copied().ok_or(Stop::More)
+        self.rest.as_slice().first().copied().ok_or(Stop::More)
     }
 
+    #[inline(always)]
     pub(crate) fn next(&mut self) -> Step<u8> {
-        let (&byte, rest) = self.rest.split_first().ok_or(Stop::More)?;
-        self.rest = rest;
-        Ok(byte)
+        self.rest.next().copied().ok_or(Stop::More)
     }
 
     pub(crate) fn literal(&mut self, literal: &[u8]) -> Step<()> {
@@ -55,9 +56,10 @@ impl<'a> Cursor<'a> {
     /// Goes on behind the first CR LF.
     pub(crate) fn past_line_end(&mut self) -> Step<()> {
         loop {
-            let lf = line_feed(self.rest).ok_or(Stop::More)?;
-            let (line, rest) = self.rest.split_at_checked(lf).ok_or(Stop::More)?;
-            self.rest = rest.get(1..).unwrap_or(&[]);
+            let text = self.rest.as_slice();
+            let lf = line_feed(text).ok_or(Stop::More)?;
+            let (line, rest) = text.split_at_checked(lf).ok_or(Stop::More)?;
+            self.rest = rest.get(1..).unwrap_or(&[]).iter();
             if line.last() == Some(&b'\r') {
                 return Ok(());
             }
@@ -65,30 +67,46 @@ impl<'a> Cursor<'a> {
     }
 
     /// A decimal number up to `most` without heading zeroes, and the byte that
-    /// has to follow it.
-    pub(crate) fn decimal(&mut self, most: u16, end: u8) -> Step<u16> {
+    /// has to follow it, which is no digit.
+    #[inline(always)]
+    fn decimal(&mut self, most: u32, end: u8) -> Step<u32> {
         let mut value = decimal_digit(self.next()?).ok_or(Stop::Bad)?;
-        let zero = value == 0;
-        loop {
-            let byte = self.next()?;
-            let Some(digit) = decimal_digit(byte) else {
-                let value = u16::try_from(value).ok().filter(|_| byte == end);
-                return value.ok_or(Stop::Bad);
-            };
+        let mut byte = self.next()?;
+        if value == 0 {
+            return if byte == end { Ok(0) } else { Err(Stop::Bad) };
+        }
+        while byte != end {
+            let digit = decimal_digit(byte).ok_or(Stop::Bad)?;
             value = value.wrapping_mul(10).wrapping_add(digit);
-            if zero || value > u32::from(most) {
+            if value > most {
                 return Err(Stop::Bad);
             }
+            byte = self.next()?;
         }
+        Ok(value)
     }
 
-    fn octet(&mut self, end: u8) -> Step<u8> {
-        let value = self.decimal(u16::from(u8::MAX), end)?;
+    pub(crate) fn octet(&mut self, end: u8) -> Step<u8> {
+        let value = self.decimal(u8::MAX.into(), end)?;
         u8::try_from(value).map_err(|_| Stop::Bad)
     }
 
+    pub(crate) fn port(&mut self, end: u8) -> Step<u16> {
+        let mut ahead = self.clone();
+        let value = ahead.decimal(u16::MAX.into(), end)?;
+        *self = ahead;
+        u16::try_from(value).map_err(|_| Stop::Bad)
+    }
+
     pub(crate) fn ipv4(&mut self, end: u8) -> Step<Ipv4Addr> {
-        Ok(Ipv4Addr::new(self.octet(b'.')?, self.octet(b'.')?, self.octet(b'.')?, self.octet(end)?))
+        // A copy stays in registers, where `self` is written to at each byte.
+        let mut ahead = self.clone();
+        let mut bits = 0;
+        for end in [b'.', b'.', b'.', end] {
+            bits = bits << 8 | ahead.decimal(u8::MAX.into(), end)?;
+        }
+        *self = ahead;
+        Ok(Ipv4Addr::from_bits(bits))
     }
 
     /// An IPv6 address and the byte that has to follow it: groups of one to four hex digits,
@@ -109,7 +127,7 @@ impl<'a> Cursor<'a> {
             if groups.full() {
                 return Err(Stop::Bad);
             }
-            let group = self.rest;
+            let group = self.rest.clone();
             let value = self.hex_group()?;
             match self.next()? {
                 b':' => {

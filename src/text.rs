@@ -6,6 +6,28 @@
 
 const HEX_UPPER: &[u8; 16] = b"0123456789ABCDEF";
 const HEX_LOWER: &[u8; 16] = b"0123456789abcdef";
+/// The digits of each number of an IPv4 address, and zeroes: to be copied as a whole,
+/// which takes less time than to divide.
+const OCTETS: [[u8; 4]; 256] = {
+    let mut table = [[0; 4]; 256];
+    let mut value = 0_u8;
+    loop {
+        let [a, b, c] = [b'0' | (value / 100), b'0' | (value / 10 % 10), b'0' | (value % 10)];
+        let text = match value {
+            0..10 => [c, 0, 0, 0],
+            10..100 => [b, c, 0, 0],
+            100.. => [a, b, c, 0],
+        };
+        #[allow(clippy::indexing_slicing)] // evaluated by the compiler
+        {
+            table[value as usize] = text;
+        }
+        if value == u8::MAX {
+            break table;
+        }
+        value = value.wrapping_add(1);
+    }
+};
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Counts what is pushed, and stores as much of it as there is room for.
@@ -70,13 +92,16 @@ impl<'a> Sink<'a> {
 
     /// A number of an IPv4 address; most texts here are such addresses.
     pub(crate) fn octet(&mut self, value: u8) {
-        if value >= 100 {
-            self.push(b'0' | (value / 100));
+        let text = OCTETS.get(usize::from(value)).copied().unwrap_or_default();
+        let len = 1_usize.wrapping_add((value >= 10).into()).wrapping_add((value >= 100).into());
+        match self.out.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut) {
+            // What is behind the digits is written to again, or is behind the end.
+            Some(room) => {
+                *room = text;
+                self.len = self.len.wrapping_add(len);
+            }
+            None => self.extend(text.get(..len).unwrap_or(&[])),
         }
-        if value >= 10 {
-            self.push(b'0' | (value / 10 % 10));
-        }
-        self.push(b'0' | (value % 10));
     }
 
     pub(crate) fn decimal(&mut self, value: u64) {

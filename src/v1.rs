@@ -75,8 +75,8 @@ fn line(cursor: &mut Cursor<'_>) -> Step<(Family, Addresses)> {
         }
         _ => return Err(Stop::Bad),
     };
-    let source_port = cursor.decimal(u16::MAX, b' ')?;
-    let destination_port = cursor.decimal(u16::MAX, b'\r')?;
+    let source_port = cursor.port(b' ')?;
+    let destination_port = cursor.port(b'\r')?;
     cursor.literal(b"\n")?;
     Ok((family, Addresses { source, destination, source_port, destination_port }))
 }
