@@ -160,6 +160,11 @@ nginx-src: setup-build-nginx-src
 apache: lib $(if $(APXS),,setup-build-apache)
 	@APXS="$(APXS)" tools/build-apache module
 
+## deb           Debian packages of all this, into build/deb/
+.PHONY: deb
+deb: setup-build-deb
+	@MAKEFLAGS= CARGO="$(CARGO)" tools/build-deb
+
 ## matrix        builds and tries the modules with nginx in all its variants
 .PHONY: matrix
 matrix: setup-check nginx
@@ -222,6 +227,13 @@ check-fresh:
 	@tools/setup fresh
 	@tools/fresh-chroot
 
+## check-deb     the packages: lintian, and installed, used and purged in an empty
+##               Debian 12 (as root)
+.PHONY: check-deb
+check-deb: deb
+	@tools/setup fresh lintian
+	@tools/check-deb
+
 ## check-msrv    the library with the oldest Rust that is promised, which is
 ##               Debian 13's (as root)
 .PHONY: check-msrv
@@ -239,20 +251,24 @@ clean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
-# Says nothing and takes no time when nothing is missing.
-.PHONY: setup-build setup-build-apache setup-build-nginx setup-build-nginx-src \
-	setup-build-nginx-demo setup-check setup-fuzz
+# Says nothing and takes no time when nothing is missing. SETUP=: leaves that to
+# somebody else.
+SETUP = tools/setup
+.PHONY: setup-build setup-build-apache setup-build-deb setup-build-nginx \
+	setup-build-nginx-src setup-build-nginx-demo setup-check setup-fuzz
 setup-build:
-	@tools/setup build
+	@$(SETUP) build
 setup-build-apache:
-	@tools/setup build apache
+	@$(SETUP) build apache
+setup-build-deb:
+	@$(SETUP) build nginx apache deb
 setup-build-nginx:
-	@tools/setup build nginx
+	@$(SETUP) build nginx
 setup-build-nginx-src:
-	@tools/setup build nginx-src
+	@$(SETUP) build nginx-src
 setup-build-nginx-demo:
-	@tools/setup build nginx demo
+	@$(SETUP) build nginx demo
 setup-check:
-	@tools/setup build nginx nginx-src apache demo check
+	@$(SETUP) build nginx nginx-src apache demo check
 setup-fuzz:
-	@tools/setup build fuzz
+	@$(SETUP) build fuzz
