@@ -11,7 +11,7 @@ use realpeer_e2e::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use status_parts::{Status, accept_of, serve, type_of};
+use status_parts::{Status, serve};
 
 const VISITOR: &str = "192.0.2.7:4321";
 const LISTENER: &str = "198.51.100.1:443";
@@ -293,39 +293,7 @@ on_each_mpm! {
     fn whoever_asks_gets_his_format(mpm) {
         let (site, _, status) = site_with(mpm, REQUIRE);
         let _apache = site.start();
-        let (plain, json, html) = (
-            "text/plain; version=0.0.4; charset=utf-8",
-            "application/json",
-            "text/html; charset=utf-8",
-        );
-        let browser = "text/html,application/xhtml+xml,*/*;q=0.8";
-        for (query, accept, wanted) in [
-            ("", "", plain),
-            ("", "*/*", plain),
-            ("", browser, html),
-            ("", "application/json", json),
-            ("?format=prometheus", browser, plain),
-            ("?format=json", browser, json),
-            ("?format=html", "", html),
-        ] {
-            let answer = status.get(query, accept);
-            assert_eq!((answer.status, type_of(&answer)), (200, wanted), "{query} {accept}");
-            assert_eq!(answer.header("cache-control"), Some("no-store"));
-            assert_eq!(answer.header("vary"), Some("Accept"));
-            let policy = answer.header("content-security-policy");
-            assert_eq!(policy.is_some(), wanted == html);
-        }
-        let page = status.get("", browser).text();
-        assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"), "{page}");
-        for query in ["?format=xml", "?format=lines", "?format=section"] {
-            let wrong = status.get(query, browser);
-            assert_eq!((wrong.status, type_of(&wrong)), (400, "text/plain"));
-            assert_eq!(wrong.text(), "the format is prometheus, json or html\n");
-        }
-        let post = status.ask("POST", "", &accept_of(browser));
-        assert_eq!((post.status, post.header("allow")), (405, Some("GET, HEAD")));
-        let head = status.head("?format=json");
-        assert!(head.starts_with("http/1.1 200 ") && head.ends_with("\r\n\r\n"), "{head}");
+        status.must_have_its_formats();
     }
 
     /// As a part of the page that Apache has of itself, and of its lines.

@@ -54,7 +54,7 @@ impl Status {
         site.status_on(self.port);
     }
 
-    pub fn ask(&self, method: &str, query: &str, headers: &str) -> Response {
+    fn ask(&self, method: &str, query: &str, headers: &str) -> Response {
         self.raw(method, query, headers).ending().response()
     }
 
@@ -71,11 +71,51 @@ impl Status {
     }
 
     /// All that comes, in small letters: no body belongs to the header.
-    pub fn head(&self, query: &str) -> String {
+    fn head(&self, query: &str) -> String {
         use std::io::Read;
         let mut text = String::new();
         self.raw("HEAD", query, "").read_to_string(&mut text).expect("text");
         text.to_lowercase()
+    }
+
+    /// Whoever asks gets the format that he asks for, and no other one is there.
+    /// Returns what HEAD is answered with.
+    #[track_caller]
+    pub fn must_have_its_formats(&self) -> String {
+        let (plain, json, html) = (
+            "text/plain; version=0.0.4; charset=utf-8",
+            "application/json",
+            "text/html; charset=utf-8",
+        );
+        let browser = "text/html,application/xhtml+xml,*/*;q=0.8";
+        for (query, accept, wanted) in [
+            ("", "", plain),
+            ("", "*/*", plain),
+            ("", browser, html),
+            ("", "application/json", json),
+            ("?format=prometheus", browser, plain),
+            ("?format=json", browser, json),
+            ("?format=html", "", html),
+        ] {
+            let answer = self.get(query, accept);
+            assert_eq!((answer.status, type_of(&answer)), (200, wanted), "{query} {accept}");
+            assert_eq!(answer.header("cache-control"), Some("no-store"));
+            assert_eq!(answer.header("vary"), Some("Accept"));
+            let policy = answer.header("content-security-policy");
+            assert_eq!(policy.is_some(), wanted == html);
+        }
+        let page = self.get("", browser).text();
+        assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"), "{page}");
+        for query in ["?format=xml", "?format=lines", "?format=section"] {
+            let wrong = self.get(query, browser);
+            assert_eq!((wrong.status, type_of(&wrong)), (400, "text/plain"));
+            assert_eq!(wrong.text(), "the format is prometheus, json or html\n");
+        }
+        let post = self.ask("POST", "", &accept_of(browser));
+        assert_eq!((post.status, post.header("allow")), (405, Some("GET, HEAD")));
+        let head = self.head("?format=json");
+        assert!(head.starts_with("http/1.1 200 ") && head.ends_with("\r\n\r\n"), "{head}");
+        head
     }
 
     pub fn json(&self) -> Value {
@@ -105,11 +145,11 @@ impl Status {
     }
 }
 
-pub fn accept_of(accept: &str) -> String {
+fn accept_of(accept: &str) -> String {
     if accept.is_empty() { String::new() } else { format!("Accept: {accept}\r\n") }
 }
 
-pub fn type_of(answer: &Response) -> &str {
+fn type_of(answer: &Response) -> &str {
     answer.header("content-type").unwrap_or("")
 }
 
