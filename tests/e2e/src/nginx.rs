@@ -92,7 +92,8 @@ impl Nginx {
         self.site.write_config();
         self.process.signal(Signal::HUP);
         wait_until("new workers after a reload", || {
-            self.workers().iter().any(|pid| !before.contains(pid)).then_some(())
+            let new = self.workers().iter().filter(|pid| !before.contains(pid)).count();
+            (new >= self.site.worker_count()).then_some(())
         });
     }
 
@@ -174,7 +175,7 @@ impl Nginx {
             }
             // The file is written when all listeners listen.
             let listens = self.dir().join("nginx.pid").exists();
-            let works = !self.site.has_workers() || !self.workers().is_empty();
+            let works = self.workers().len() >= self.site.worker_count();
             (listens && works).then_some(())
         });
         let unused: Vec<_> = self.site.ports().filter(|port| !is_listening(*port)).collect();

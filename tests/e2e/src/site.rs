@@ -216,9 +216,13 @@ impl Site {
         self.folder.ports()
     }
 
-    /// Whether there is a master, and so workers.
-    pub(crate) fn has_workers(&self) -> bool {
-        !self.workers.contains("master_process off")
+    /// How many workers there are to be; none where there is no master.
+    pub(crate) fn worker_count(&self) -> usize {
+        if self.workers.contains("master_process off") {
+            return 0;
+        }
+        let (_, count) = self.workers.split_once("worker_processes ").unwrap_or(("", "1;"));
+        count.split(';').next().and_then(|count| count.parse().ok()).expect("a number of workers")
     }
 
     pub(crate) fn is_daemon(&self) -> bool {
