@@ -17,6 +17,7 @@ mod fault;
 mod places;
 mod run;
 mod server;
+mod stopped;
 mod visitors;
 mod with_apache;
 mod with_nginx;

@@ -16,6 +16,10 @@ use crate::server::{Kind, Server};
 /// How long one waits after having been served: he is not the load.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// How often one who waits for an answer looks whether it is worth it. Nothing depends
+/// on it.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -77,6 +81,10 @@ struct State {
     tallies: [Tally; 3],
     /// When some were cut off: from when to when.
     cuts: Vec<(Instant, Instant)>,
+    /// How many hold the server still.
+    holds: usize,
+    /// Since when nothing has held it still.
+    free_since: Instant,
 }
 
 #[derive(Debug)]
@@ -88,6 +96,12 @@ struct Shared {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no panic")
+    }
+
+    /// Whether a visitor who has seen nothing since then is one that is lost.
+    fn is_too_long(&self, since: Instant) -> bool {
+        let state = self.lock();
+        state.holds == 0 && since.max(state.free_since).elapsed() > PATIENCE
     }
 }
 
@@ -119,6 +133,8 @@ impl Visitors {
             ended: false,
             tallies: Phase::ALL.map(|_| Tally::new()),
             cuts: Vec::new(),
+            holds: 0,
+            free_since: Instant::now(),
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let balancer = balancer.start();
@@ -162,11 +178,30 @@ impl Visitors {
         self.shared.lock().cuts.push((before, Instant::now()));
     }
 
+    /// The server is made to stand still, until what this returns is dropped: their
+    /// patience begins anew then.
+    pub fn hold(&self) -> Hold<'_> {
+        self.shared.lock().holds += 1;
+        Hold(&self.shared)
+    }
+
     /// What they saw, and when some were cut off.
     pub fn tallies(&self) -> ([Tally; 3], Vec<(Instant, Instant)>) {
         let mut state = self.shared.lock();
         let new = Phase::ALL.map(|_| Tally::new());
         (std::mem::replace(&mut state.tallies, new), state.cuts.clone())
+    }
+}
+
+/// A server that stands still.
+#[derive(Debug)]
+pub struct Hold<'a>(&'a Shared);
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.holds -= 1;
+        state.free_since = Instant::now();
     }
 }
 
@@ -198,7 +233,7 @@ fn come_again(shared: &Shared, index: usize, kind: Kind, port: u16) {
         drop(state);
 
         let begin = Instant::now();
-        let visit = visit(kind, source, port);
+        let visit = visit(shared, kind, source, port);
         let end = Instant::now();
 
         let mut state = shared.lock();
@@ -219,16 +254,16 @@ fn come_again(shared: &Shared, index: usize, kind: Kind, port: u16) {
 }
 
 /// Comes by the balancer, and must be known by his own address.
-fn visit(kind: Kind, source: Ipv4Addr, port: u16) -> io::Result<()> {
+fn visit(shared: &Shared, kind: Kind, source: Ipv4Addr, port: u16) -> io::Result<()> {
     let mut stream = connect(source, port)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(LOOK))?;
     let (words, wanted) = match kind {
         Kind::Http => ("GET / HTTP/1.0\r\nHost: a\r\n\r\n", format!("remote_addr={source}\n")),
         Kind::Stream => ("", format!("remote_addr={source}\n")),
         Kind::Mail => ("USER a\r\nPASS b\r\nQUIT\r\n", format!("-ERR client {source}\r\n")),
     };
     stream.write_all(words.as_bytes())?;
-    let answer = read(&mut stream)?;
+    let answer = read(shared, &mut stream)?;
     // He is the first to leave, so that the server's port is free again.
     let _ = stream.shutdown(Shutdown::Both);
     if answer.contains(&wanted) {
@@ -237,15 +272,30 @@ fn visit(kind: Kind, source: Ipv4Addr, port: u16) -> io::Result<()> {
     Err(io::Error::other(format!("{:?} instead of {wanted:?}", tail(&answer))))
 }
 
-fn read(stream: &mut TcpStream) -> io::Result<String> {
+/// Reads to the end, for as long as there is progress, or none can be asked for.
+fn read(shared: &Shared, stream: &mut TcpStream) -> io::Result<String> {
     let mut all = Vec::new();
-    match stream.read_to_end(&mut all) {
-        // He has been answered, and that is what counts.
-        Err(error) if error.kind() == ErrorKind::ConnectionReset && !all.is_empty() => {}
-        Err(error) => return Err(error),
-        Ok(_) => {}
+    let mut piece = [0; 4096];
+    let mut since = Instant::now();
+    loop {
+        match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(n) => {
+                all.extend_from_slice(&piece[..n]);
+                since = Instant::now();
+            }
+            Err(error) if is_pause(error.kind()) && !shared.is_too_long(since) => {}
+            // He has been answered, and that is what counts.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset && !all.is_empty() => break,
+            Err(error) => return Err(error),
+        }
     }
     Ok(String::from_utf8_lossy(&all).into_owned())
+}
+
+/// Whether nothing has come yet.
+fn is_pause(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
 /// The end of it, for a message.

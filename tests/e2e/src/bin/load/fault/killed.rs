@@ -1,14 +1,13 @@
 //! A worker is killed, by a signal that it cannot see, while connections wait.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use realpeer_e2e::{Holdings, PATIENCE, wait_until};
-use rustix::process::{Pid, Signal, kill_process};
 
 use super::{ALL_KINDS, Fault, Round, Scale, Scene, beginnings, count, on_all, usual_needs};
 use crate::crowd::{Crowd, State};
 use crate::server::Needs;
+use crate::stopped::Stopped;
 
 pub const FAULT: Fault = Fault {
     name: "worker killed",
@@ -43,14 +42,12 @@ fn round(scene: &Scene) -> Round {
     // The one with most of them.
     let most = workers.iter().max_by_key(|worker| Holdings::of(&[**worker]).count());
     let victim = *most.expect("workers");
-    let pid = i32::try_from(victim).ok().and_then(Pid::from_raw).expect("a process id");
     let mut held = 0;
     scene.visitors.cut(|| {
         // It is to do nothing more, so that what it has can be counted.
-        let _ = kill_process(pid, Signal::STOP);
-        wait_until("the worker to stop", || is_stopped(victim).then_some(()));
+        let stopped = Stopped::new(&[victim]);
         held = sockets(victim);
-        let _ = kill_process(pid, Signal::KILL);
+        stopped.kill();
         wait_until("its end", || (!scene.server.workers().contains(&victim)).then_some(()));
     });
     wait_until("another worker", || (scene.server.workers().len() >= workers.len()).then_some(()));
@@ -79,11 +76,6 @@ fn round(scene: &Scene) -> Round {
         at_once: waiting,
         said: format!("{ended} of {waiting} ended with their worker, {open} waited on"),
     }
-}
-
-fn is_stopped(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
 }
 
 fn sockets(pid: u32) -> usize {

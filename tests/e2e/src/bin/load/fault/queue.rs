@@ -5,11 +5,11 @@ use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
 use realpeer_e2e::{PATIENCE, wait_until};
-use rustix::process::{Pid, Signal, kill_process};
 
 use super::{ALL_KINDS, Fault, Round, Scale, Scene, count, on_all, usual_needs};
 use crate::crowd::{Crowd, begin_to_connect, source};
 use crate::server::Needs;
+use crate::stopped::Stopped;
 
 pub const FAULT: Fault = Fault {
     name: "accept queues full",
@@ -31,6 +31,8 @@ fn round(scene: &Scene) -> Round {
     let ports = scene.ports();
     let least = ports.len() * 2 * usize::try_from(BACKLOG).expect("a few");
     let waiting = scene.scale.crowd(scene.scale.waiting / 20).max(least);
+    // Visitors cannot be served either, until the workers go on.
+    let held = scene.visitors.hold();
     let stopped = Stopped::new(&scene.server.workers());
     let to = ports.clone();
     let crowd = Crowd::new(waiting, move |n| begin_to_connect(source(n), to[n % to.len()]));
@@ -50,6 +52,7 @@ fn round(scene: &Scene) -> Round {
     std::thread::sleep(scene.scale.pace);
     let outside = waiting - crowd.connected();
     drop(stopped);
+    drop(held);
     wait_until("the queues to be taken in", || {
         ports.iter().all(|port| queued(*port) == 0).then_some(())
     });
@@ -73,29 +76,4 @@ fn queued(port: u16) -> u32 {
     });
     let waiting = listener.as_deref().and_then(|queues| queues.split(':').nth(1));
     waiting.and_then(|hex| u32::from_str_radix(hex, 16).ok()).unwrap_or_default()
-}
-
-/// Processes that stand still until this is dropped.
-#[derive(Debug)]
-struct Stopped(Vec<Pid>);
-
-impl Stopped {
-    fn new(pids: &[u32]) -> Self {
-        let pid = |pid: &u32| i32::try_from(*pid).ok().and_then(Pid::from_raw);
-        let stopped = Self(pids.iter().filter_map(pid).collect());
-        stopped.signal(Signal::STOP);
-        stopped
-    }
-
-    fn signal(&self, signal: Signal) {
-        for pid in &self.0 {
-            let _ = kill_process(*pid, signal);
-        }
-    }
-}
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        self.signal(Signal::CONT);
-    }
 }
