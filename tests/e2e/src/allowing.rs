@@ -16,7 +16,7 @@ const LISTENER: &str = "198.51.100.1:443";
 
 /// The directives of the listeners, as nginx has them.
 pub const ALLOWED: [&str; 6] = [
-    "realpeer require all; realpeer_timeout 30s;",
+    "realpeer require all; realpeer_timeout 600s;",
     "realpeer require all; realpeer_timeout 1s;",
     "realpeer require all; realpeer_versions 1;",
     "realpeer require all; realpeer_versions 2;",

@@ -149,7 +149,7 @@ impl Wanted {
     /// All servers; one of nginx and one of Apache where `REALPEER_E2E_ASAN`
     /// asks for those that were built with sanitizers.
     pub fn all(limits: Vec<HeaderLimits>, tlvs: Vec<String>) -> Self {
-        let timeout = "15s";
+        let timeout = "600s";
         if std::env::var_os("REALPEER_E2E_ASAN").is_some() {
             let (nginx, apache) = (vec![Which::Built], vec![Mpm::Event]);
             return Self { nginx, apache, limits, tlvs, timeout, watch: Watch::Sanitizers };
@@ -226,7 +226,7 @@ impl Receivers {
             site.watched(wanted.watch, &wanted.watch.apache_folder());
         }
         // Else the kernel keeps connections to itself on which nothing comes.
-        site.config("AcceptFilter http none\nAcceptFilter https none");
+        site.config("AcceptFilter http none\nAcceptFilter https none\nTimeout 600");
         let names: Vec<_> = variables(wanted).iter().map(|name| name.to_uppercase()).collect();
         site.page("receivers", &names.iter().map(String::as_str).collect::<Vec<_>>());
         let asked_for: Vec<_> =

@@ -13,7 +13,8 @@ use realpeer_e2e::{
 
 const VISITOR: &str = "192.0.2.7:4321";
 const LISTENER: &str = "198.51.100.1:443";
-const POLICY: &str = "RealPeer require all\nRealPeerTimeout 30s\nRealPeerMaxHeader 65551";
+const POLICY: &str =
+    "RealPeer require all\nRealPeerTimeout 600s\nTimeout 600\nRealPeerMaxHeader 65551";
 
 fn header(length: usize) -> Vec<u8> {
     V2::proxy(VISITOR, LISTENER).tlv(0xE5, vec![7; length]).build()

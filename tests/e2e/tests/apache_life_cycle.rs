@@ -7,7 +7,7 @@ use realpeer_e2e::{
 
 const VISITOR: &str = "192.0.2.7:4321";
 const LISTENER: &str = "198.51.100.1:443";
-const REQUIRE: &str = "RealPeer require all\nRealPeerTimeout 50s";
+const REQUIRE: &str = "RealPeer require all\nRealPeerTimeout 600s\nTimeout 600";
 
 /// Plain and with TLS, and a header wanted of everybody. Connections are
 /// accepted before anything has come on them.
@@ -100,7 +100,7 @@ on_each_mpm! {
         must_be_served(waiting);
         must_end(&apache, &old);
         let old = apache.workers();
-        apache.graceful(|site| with_policy(site, "RealPeer refuse all\nRealPeerTimeout 50s", ""));
+        apache.graceful(|site| with_policy(site, "RealPeer refuse all\nRealPeerTimeout 600s\nTimeout 600", ""));
         must_end(&apache, &old);
         for (front, port) in pair.each() {
             let seen = front.ask(Client::from("127.0.0.9", port));

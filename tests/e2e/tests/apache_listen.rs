@@ -161,7 +161,7 @@ on_each_mpm! {
     fn with_mod_reqtimeout_the_times_follow_each_other(mpm) {
         let mut site = ApacheSite::new(mpm);
         site.load("reqtimeout");
-        let port = site.host("RealPeer require all\nRealPeerTimeout 50s\nRequestReadTimeout header=1");
+        let port = site.host("RealPeer require all\nRealPeerTimeout 600s\nTimeout 600\nRequestReadTimeout header=1");
         let apache = site.start();
         // In time with the header, and late with the request.
         let mut client = Client::connect(port);

@@ -104,7 +104,7 @@ on_each_mpm! {
             return;
         }
         let port =
-            site.host("Protocols h2c http/1.1\nRealPeer require all\nRealPeerTimeout 30s");
+            site.host("Protocols h2c http/1.1\nRealPeer require all\nRealPeerTimeout 600s\nTimeout 600");
         let _apache = site.start();
         let header = v1("192.0.2.7:4321", "198.51.100.1:443");
         let whole = [&header[..], &h2_requests(&[1, 3, 5])].concat();

@@ -65,7 +65,7 @@ fn must_serve_beside(front: &ApacheFront, begun: &[u8]) {
     let mut site = site(false);
     site.load("status");
     site.config("AcceptFilter http none\nAcceptFilter https none");
-    let policy = with_status("RealPeer require all\nRealPeerTimeout 59s");
+    let policy = with_status("RealPeer require all\nRealPeerTimeout 600s\nTimeout 600");
     let port = front.host(&mut site, &policy);
     let asked = site.host(&with_status(""));
     let apache = site.start();

@@ -28,7 +28,7 @@ fn every_source_gets_what_its_policy_says(mpm: Mpm, front: &ApacheFront, limit: 
             "RequestReadTimeout handshake=1 header=1"
         }
     };
-    let patient = front.host(&mut site, "RealPeerTimeout 30s");
+    let patient = front.host(&mut site, "RealPeerTimeout 600s\nTimeout 600");
     // With event those that go on without a header are idle until they say
     // something.
     let hasty =
@@ -125,7 +125,7 @@ on_each_mpm! {
     fn an_optional_header_cut_off_by_the_end_is_truncated(mpm) {
         for front in ApacheFront::both() {
             let mut site = ApacheSite::new(mpm);
-            let port = front.host(&mut site, "RealPeer optional all\nRealPeerTimeout 50s");
+            let port = front.host(&mut site, "RealPeer optional all\nRealPeerTimeout 600s\nTimeout 600");
             let apache = site.start();
             Client::connect(port).send("PROXY TCP4 192.0.2.7 ").finish().must_be_closed();
             assert_eq!(apache.new_refusals()[0].result, "truncated");

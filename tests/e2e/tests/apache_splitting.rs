@@ -11,8 +11,10 @@ const LISTENER: &str = "198.51.100.1:443";
 /// A server that wants a header from everybody.
 fn server(mpm: Mpm, front: &ApacheFront, directives: &str) -> (Apache, u16) {
     let mut site = ApacheSite::new(mpm);
-    let port =
-        front.host(&mut site, &format!("RealPeer require all\nRealPeerTimeout 30s\n{directives}"));
+    let port = front.host(
+        &mut site,
+        &format!("RealPeer require all\nRealPeerTimeout 600s\nTimeout 600\n{directives}"),
+    );
     (site.start(), port)
 }
 

@@ -15,7 +15,7 @@ use status_parts::{Status, serve};
 
 const VISITOR: &str = "192.0.2.7:4321";
 const LISTENER: &str = "198.51.100.1:443";
-const REQUIRE: &str = "RealPeer require all\nRealPeerTimeout 50s";
+const REQUIRE: &str = "RealPeer require all\nRealPeerTimeout 600s\nTimeout 600";
 
 fn header() -> Vec<u8> {
     V2::proxy(VISITOR, LISTENER).checksum().build()

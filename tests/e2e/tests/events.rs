@@ -27,7 +27,7 @@ on_each_nginx! {
             let mut site = Site::new(which);
             let port = site.port();
             site.events(&format!("use {method};"));
-            site.http(server(port, "", "realpeer_timeout 30s;"));
+            site.http(server(port, "", "realpeer_timeout 600s;"));
             let mut nginx = site.start();
             let header = v1(VISITOR, LISTENER);
             let visit = || Client::connect(port).send(&header).get("/").var("remote_addr");
@@ -114,7 +114,7 @@ on_each_nginx! {
     fn a_connection_that_waits_outlives_a_reload(which) {
         let mut site = Site::new(which);
         let port = site.port();
-        site.http(server(port, "", "realpeer_timeout 30s;"));
+        site.http(server(port, "", "realpeer_timeout 600s;"));
         let mut nginx = site.start();
         let header = v1(VISITOR, LISTENER);
         let mut before = Client::connect(port);
@@ -188,7 +188,7 @@ on_each_nginx! {
     fn quitting_waits_for_a_header_that_is_on_its_way(which) {
         let mut site = Site::new(which);
         let port = site.port();
-        site.http(server(port, "", "realpeer_timeout 30s;"));
+        site.http(server(port, "", "realpeer_timeout 600s;"));
         let mut nginx = site.start();
         let header = v1(VISITOR, LISTENER);
         let mut half = Client::connect(port);

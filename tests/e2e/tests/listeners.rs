@@ -87,7 +87,7 @@ on_each_nginx! {
         let mut site = Site::new(which);
         let (inheriting, own, off) = (site.port(), site.port(), site.port());
         site.http(format!(
-            "realpeer require 127.0.0.1; realpeer_timeout 30s;
+            "realpeer require 127.0.0.1; realpeer_timeout 600s;
              server {{ listen 127.0.0.1:{inheriting}; {PAGE} }}
              server {{ listen 127.0.0.1:{own}; realpeer optional 127.0.0.2; {PAGE} }}
              server {{ listen 127.0.0.1:{off}; realpeer off; {PAGE} }}"

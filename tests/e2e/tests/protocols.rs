@@ -144,7 +144,7 @@ on_each_nginx! {
         let port = site.port();
         let listen = which.http2(&format!("127.0.0.1:{port}"));
         site.http(format!(
-            "server {{ {listen} realpeer require all; realpeer_timeout 30s; {PAGE} }}"
+            "server {{ {listen} realpeer require all; realpeer_timeout 600s; {PAGE} }}"
         ));
         let _nginx = site.start();
         let header = v1("192.0.2.7:4321", "198.51.100.1:443");

@@ -16,7 +16,7 @@ fn every_source_gets_what_its_policy_says(which: Which, tls: bool) {
         POLICIES.iter().map(|(policy, source)| format!("realpeer {policy} {source}; ")).collect();
     site.http(format!(
         "{certificate} {rules} lingering_timeout 200ms;
-         server {{ listen 127.0.0.1:{patient} {ssl}; realpeer_timeout 30s; {PAGE} }}
+         server {{ listen 127.0.0.1:{patient} {ssl}; realpeer_timeout 600s; {PAGE} }}
          server {{ listen 127.0.0.1:{hasty} {ssl}; realpeer_timeout 300ms;
                    client_header_timeout 700ms; {PAGE} }}"
     ));

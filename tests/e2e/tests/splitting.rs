@@ -17,7 +17,7 @@ fn server(which: Which, directives: &str) -> (Nginx, u16) {
     let mut site = Site::new(which);
     let port = site.port();
     site.http(format!(
-        "server {{ listen 127.0.0.1:{port}; realpeer require all; realpeer_timeout 30s;
+        "server {{ listen 127.0.0.1:{port}; realpeer require all; realpeer_timeout 600s;
                    {directives} {PAGE} }}"
     ));
     (site.start(), port)
@@ -30,7 +30,7 @@ fn tls_server(which: Which, directives: &str) -> (Nginx, u16, Authority) {
     let certificate = site.certificate(&authority);
     site.http(format!(
         "server {{ listen 127.0.0.1:{port} ssl; {certificate} realpeer require all;
-                   realpeer_timeout 30s; {directives} {PAGE} }}"
+                   realpeer_timeout 600s; {directives} {PAGE} }}"
     ));
     (site.start(), port, authority)
 }

@@ -51,7 +51,7 @@ on_each_nginx! {
         let log = site.dir().join("variables.log").display().to_string();
         site.stream(format!(
             "realpeer require 127.0.0.1; realpeer direct 127.0.0.2; realpeer optional 127.0.0.3;
-             realpeer strip 127.0.0.4; realpeer_timeout 30s;
+             realpeer strip 127.0.0.4; realpeer_timeout 600s;
              log_format variables '$realpeer_result $realpeer_policy $realpeer_version \
                  $realpeer_addr $realpeer_port $realpeer_server_addr $realpeer_server_port \
                  $realpeer_proxy_addr $realpeer_tlv_authority $realpeer_tlv_hex_0x02';

@@ -26,7 +26,7 @@ pub fn held(vectors: &[Vector]) -> Vec<Held> {
     let names: BTreeSet<_> = names.map(|name| variable(name)).collect();
     let wanted = Wanted {
         // A vector that is not decided as it should be is not waited for long.
-        timeout: "5s",
+        timeout: "60s",
         ..Wanted::all(limits.into_iter().collect(), names.into_iter().collect())
     };
     let receivers = Receivers::start(&wanted);
