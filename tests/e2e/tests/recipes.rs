@@ -1,0 +1,223 @@
+//! The recipes of the documents do what is said of them there, on nginx and on Apache:
+//! TLS that ends at the balancer.
+
+use realpeer_e2e::{
+    Apache, ApacheSite, Authority, Client, FastCgi, HaProxy, Logs, Mpm, Nginx, Port, Recipe,
+    Response, Site, TlsClient, Upstream, V2, Which, on_each_mpm, on_each_nginx, v1,
+};
+
+const VISITOR: &str = "192.0.2.7:4321";
+const BALANCER: &str = "127.0.1.7";
+
+/// What the backend was sent under this name, in each line that has it.
+fn received(answer: &Response, name: &str) -> Vec<String> {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let head = answer.text();
+    let lines = head.split("\r\n").filter_map(|line| line.split_once(':'));
+    lines
+        .filter(|(have, _)| have.replace('_', "-").eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim().to_owned())
+        .collect()
+}
+
+/// A request with these header fields.
+fn request(path: &str, fields: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n")
+}
+
+// --- TLS ends at the balancer ----------------------------------------------------
+
+const TLS: &str = "## TLS ends at the balancer";
+
+/// The ports of the balancer, as the header has them.
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    plain: u16,
+    tls: u16,
+}
+
+const USUAL: Ports = Ports { plain: 80, tls: 443 };
+
+/// A server as the recipe has it, and where it listens.
+fn nginx_for_tls(
+    which: Which,
+    backend: &Upstream,
+    programs: &FastCgi,
+    ports: Ports,
+) -> (Nginx, u16) {
+    let mut site = Site::new(which);
+    let port = site.port();
+    let backend = backend.port();
+    let recipe = Recipe::new("policies.md", TLS, "nginx")
+        .with("listen      8080;", format!("listen 127.0.0.1:{port};"))
+        .with("proxy:443 ", format!("proxy:{} ", ports.tls))
+        .with("proxy:80 ", format!("proxy:{} ", ports.plain))
+        // nginx redirects to such a place itself.
+        .with("location / {", "location /own/ { proxy_pass http://127.0.0.1:3000; }\nlocation / {")
+        // And as the page says of programs.
+        .with(
+            "location / {",
+            format!(
+            "location /cgi/env {{ fastcgi_pass 127.0.0.1:{}; fastcgi_param REMOTE_ADDR $remote_addr;
+                                  fastcgi_param HTTPS $client_https if_not_empty; }}
+             location / {{",
+            programs.port()
+        ),
+        )
+        .with(
+            "    server {",
+            format!(
+                "map $realpeer_result:$realpeer_server_port $client_https {{ proxy:{} on; }}
+             server {{",
+                ports.tls
+            ),
+        )
+        .with("127.0.0.1:3000", format!("127.0.0.1:{backend}"));
+    site.http(recipe.inside("http"));
+    (site.start(), port)
+}
+
+fn apache_for_tls(mpm: Mpm, backend: &Upstream, ports: Ports) -> (Apache, u16) {
+    let mut site = ApacheSite::new(mpm);
+    for module in ["dir", "headers", "proxy", "proxy_http", "rewrite"] {
+        site.load(module);
+    }
+    site.cgi();
+    let port = site.port();
+    let nothing = site.dir().join("nothing").display().to_string();
+    let backend = backend.port();
+    let recipe = Recipe::new("policies.md", TLS, "apache")
+        .with("Listen 8080", format!("Listen 127.0.0.1:{port}"))
+        .with("*:8080", format!("127.0.0.1:{port}"))
+        .with("\"^443$\"", format!("\"^{}$\"", ports.tls))
+        .with("} =80", format!("}} ={}", ports.plain))
+        // Apache redirects to a folder itself.
+        .with(
+            "ProxyPass        /",
+            format!("Alias /own {nothing}\nProxyPass /own !\nProxyPass /cgi !\nProxyPass /"),
+        )
+        .with("127.0.0.1:3000", format!("127.0.0.1:{backend}"));
+    site.config(recipe.text());
+    (site.start(), port)
+}
+
+/// What becomes of a client of each kind, by a header of its own. `host` is what the
+/// server calls itself, and `own` where it redirects a client to that asks for /own.
+#[track_caller]
+fn must_send_each_where_it_belongs(port: u16, host: &str, own: &str) {
+    let ask = |header: &[u8], fields: &str, path: &str| {
+        let mut client = Client::from(BALANCER, port);
+        client.send(header).send(request(path, fields)).response()
+    };
+    let (plain, tls) = ("198.51.100.1:80", "198.51.100.1:443");
+    let from_plain = [
+        v1(VISITOR, plain),
+        V2::proxy(VISITOR, plain).build(),
+        v1("[2001:db8::7]:4321", "[2001:db8::1]:80"),
+    ];
+    for header in from_plain {
+        let answer = ask(&header, "X-Forwarded-Proto: https\r\n", "/a/b?c=d&e");
+        assert_eq!(answer.status, 301);
+        let location = format!("https://{host}/a/b?c=d&e");
+        assert_eq!(answer.header("location"), Some(location.as_str()));
+    }
+    let from_tls = [
+        v1(VISITOR, tls),
+        V2::proxy(VISITOR, tls).build(),
+        v1("[2001:db8::7]:4321", "[2001:db8::1]:443"),
+    ];
+    for header in from_tls {
+        for fields in ["", "X-Forwarded-Proto: http\r\n", "x-forwarded-proto: a\r\n"] {
+            let answer = ask(&header, fields, "/");
+            assert_eq!(received(&answer, "X-Forwarded-Proto"), ["https"]);
+        }
+        let answer = ask(&header, "", "/own");
+        assert_eq!((answer.status, answer.header("location")), (301, Some(own)));
+    }
+    // Health checks, clients without an address, and another port of the balancer.
+    let without_a_scheme = [
+        V2::local().build(),
+        b"PROXY UNKNOWN\r\n".to_vec(),
+        V2::raw(0x21, 0, &[]).build(),
+        v1(VISITOR, "198.51.100.1:8443"),
+        v1(VISITOR, "198.51.100.1:4430"),
+    ];
+    for header in &without_a_scheme {
+        let answer = ask(header, "X-Forwarded-Proto: https\r\n", "/");
+        assert_eq!(received(&answer, "X-Forwarded-Proto"), ["http"]);
+    }
+    // Programs.
+    let https = |header: &[u8]| {
+        let text = ask(header, "HTTPS: on\r\n", "/cgi/env").text();
+        assert!(text.contains("REMOTE_ADDR="), "{text}");
+        text.lines().any(|line| line == "HTTPS=on")
+    };
+    assert!(https(&v1(VISITOR, tls)));
+    assert!(!without_a_scheme.iter().any(|header| https(header)));
+}
+
+/// The balancer of the recipe before a server at `port`, and its clients.
+#[track_caller]
+fn must_work_with_haproxy(logs: &Logs, port: u16, [plain, tls]: &[Port; 2], host: &str) {
+    let authority = Authority::new();
+    let certificate = authority.issue("localhost");
+    let mut haproxy = HaProxy::new();
+    let pem = haproxy.dir().join("example.pem");
+    std::fs::write(&pem, certificate.pem + &certificate.key_pem).expect("own folder");
+    let (plain, tls) = (plain.number(), tls.number());
+    let recipe = Recipe::new("policies.md", TLS, "haproxy")
+        .with("bind :80\n", format!("bind 127.0.0.1:{plain}\n"))
+        .with("bind :443 ", format!("bind 127.0.0.1:{tls} "))
+        .with("/etc/ssl/private/example.pem", pem.display().to_string())
+        .with("127.0.2.10:8080", format!("127.0.0.1:{port} source {BALANCER}"));
+    haproxy.section(&[plain, tls], recipe.text());
+    let _haproxy = haproxy.start();
+
+    let answer = Client::connect(plain).get("/a?b");
+    assert_eq!(answer.status, 301);
+    assert_eq!(answer.header("location"), Some(format!("https://{host}/a?b").as_str()));
+    let mut client = TlsClient::over(Client::connect(tls), &authority);
+    client.send(request("/", "X-Forwarded-Proto: http\r\n"));
+    assert_eq!(received(&client.response(), "X-Forwarded-Proto"), ["https"]);
+    let check = logs.wait_for_access(&format!(" local require {BALANCER}:"));
+    assert!(check.contains(" 200 \"GET / "), "{check}");
+}
+
+// --- nginx -----------------------------------------------------------------------
+
+on_each_nginx! {
+    fn nginx_redirects_only_what_came_to_port_80_of_the_balancer(which) {
+        let (backend, programs) = (Upstream::echo(), FastCgi::start());
+        let (nginx, port) = nginx_for_tls(which, &backend, &programs, USUAL);
+        must_send_each_where_it_belongs(port, "localhost", "/own/");
+        assert_eq!(nginx.refusals(), []);
+    }
+
+    fn nginx_behind_haproxy_that_ends_tls_redirects_no_check(which) {
+        let (backend, programs) = (Upstream::echo(), FastCgi::start());
+        let ports = [Port::claim(), Port::claim()];
+        let [plain, tls] = ports.each_ref().map(Port::number);
+        let (nginx, port) = nginx_for_tls(which, &backend, &programs, Ports { plain, tls });
+        must_work_with_haproxy(&nginx, port, &ports, "localhost");
+    }
+}
+
+// --- Apache ----------------------------------------------------------------------
+
+on_each_mpm! {
+    fn apache_redirects_only_what_came_to_port_80_of_the_balancer(mpm) {
+        let backend = Upstream::echo();
+        let (apache, port) = apache_for_tls(mpm, &backend, USUAL);
+        let own = "https://www.example.com/own/";
+        must_send_each_where_it_belongs(port, "www.example.com", own);
+        assert_eq!(apache.refusals(), []);
+    }
+
+    fn apache_behind_haproxy_that_ends_tls_redirects_no_check(mpm) {
+        let backend = Upstream::echo();
+        let ports = [Port::claim(), Port::claim()];
+        let [plain, tls] = ports.each_ref().map(Port::number);
+        let (apache, port) = apache_for_tls(mpm, &backend, Ports { plain, tls });
+        must_work_with_haproxy(&apache, port, &ports, "www.example.com");
+    }
+}
