@@ -1,9 +1,9 @@
 //! The recipes of the documents do what is said of them there, on nginx and on Apache:
-//! TLS that ends at the balancer.
+//! TLS that ends at the balancer, and pods that call their own Service.
 
 use realpeer_e2e::{
-    Apache, ApacheSite, Authority, Client, FastCgi, HaProxy, Logs, Mpm, Nginx, Port, Recipe,
-    Response, Site, TlsClient, Upstream, V2, Which, on_each_mpm, on_each_nginx, v1,
+    Apache, ApacheSite, Authority, Client, Ending, FastCgi, HaProxy, Logs, Mpm, Nginx, PAGE, Port,
+    Recipe, Response, Site, TlsClient, Upstream, V2, Which, on_each_mpm, on_each_nginx, v1,
 };
 
 const VISITOR: &str = "192.0.2.7:4321";
@@ -183,6 +183,99 @@ fn must_work_with_haproxy(logs: &Logs, port: u16, [plain, tls]: &[Port; 2], host
     assert!(check.contains(" 200 \"GET / "), "{check}");
 }
 
+// --- pods that call the Service --------------------------------------------------
+
+const PODS: &str = "### Pods that call the Service";
+const POD: &str = "127.0.4.9";
+const NODE: &str = "127.0.9.3";
+
+/// What comes of a connection.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Served {
+        result: &'static str,
+        client: String,
+    },
+    /// The header was a request, and not a good one.
+    BadRequest,
+    Refused(&'static str),
+}
+
+/// What a pod that is treated like this can do, by the table of the document.
+fn outcome(pods: &str, source: &'static str, header: bool) -> Outcome {
+    let visitor = || Outcome::Served { result: "proxy", client: "192.0.2.7".into() };
+    let own = |result| Outcome::Served { result, client: source.into() };
+    match (source, header, pods) {
+        // Who has this address is the balancer.
+        (BALANCER, true, _) => visitor(),
+        (BALANCER, false, _) => Outcome::Refused("no_header"),
+        (POD, _, "unnamed") => Outcome::Refused("untrusted"),
+        (POD, true, "direct") => Outcome::BadRequest,
+        (POD, true, _) => visitor(),
+        (POD, false, "direct") => own("direct"),
+        (POD, false, _) => own("absent"),
+        _ => Outcome::Refused("untrusted"),
+    }
+}
+
+/// What operators have before they come to the recipe, that, and what it warns of.
+const FOR_PODS: [&str; 3] = ["unnamed", "direct", "optional"];
+
+/// The recipe with this policy for the pods' network.
+fn recipe_for_pods(pods: &str) -> Recipe {
+    let recipe = Recipe::new("policies.md", PODS, "nginx");
+    match pods {
+        "unnamed" => recipe.with("realpeer direct  127.0.4.0/24;", ""),
+        _ => recipe.with("realpeer direct ", format!("realpeer {pods} ")),
+    }
+}
+
+#[track_caller]
+fn must_treat_pods_as_the_table_says(logs: &Logs, port: u16, pods: &str) {
+    let headers = [
+        Vec::new(),
+        v1(VISITOR, "198.51.100.1:443"),
+        V2::proxy(VISITOR, "198.51.100.1:443").build(),
+    ];
+    for source in [BALANCER, POD, NODE] {
+        for header in &headers {
+            let case = format!("{source} {:?}, pods are {pods}", String::from_utf8_lossy(header));
+            let mut client = Client::from(source, port);
+            client.send(header).send(request("/", "Connection: close\r\n"));
+            let ending = client.ending();
+            let wanted = outcome(pods, source, !header.is_empty());
+            let refused: Vec<_> = logs.new_refusals();
+            match &wanted {
+                Outcome::Refused(result) => {
+                    assert_eq!(ending, Ending::Unanswered, "{case}");
+                    let [refusal] = &refused[..] else { panic!("{case}: {refused:?}") };
+                    assert_eq!(refusal.result, *result, "{case}");
+                    assert!(refusal.peer.starts_with(&format!("{source}:")), "{case}: {refusal:?}");
+                    let first = refusal.first_bytes.as_deref();
+                    let request = first.is_some_and(|first| first.starts_with("GET / HTTP/1.1"));
+                    assert_eq!(request, *result == "no_header", "{case}: {refusal:?}");
+                }
+                Outcome::BadRequest => assert_eq!(ending.response().status, 400, "{case}"),
+                Outcome::Served { result, client } => {
+                    let page = ending.response();
+                    assert_eq!(page.var("remote_addr"), *client, "{case}");
+                    assert_eq!(page.var("result"), *result, "{case}");
+                }
+            }
+            assert_eq!(refused.len(), usize::from(matches!(wanted, Outcome::Refused(_))), "{case}");
+        }
+    }
+
+    // And the balancer itself, for a client from elsewhere.
+    let mut haproxy = HaProxy::new();
+    let front = haproxy.listener("", "", port, &format!("send-proxy-v2 source {BALANCER}"));
+    let _haproxy = haproxy.start();
+    let page = Client::from("127.0.0.9", front).get("/");
+    assert_eq!(page.var("remote_addr"), "127.0.0.9");
+    assert_eq!(page.var("proxy_addr"), BALANCER);
+    assert_eq!(logs.new_refusals(), []);
+}
+
 // --- nginx -----------------------------------------------------------------------
 
 on_each_nginx! {
@@ -199,6 +292,18 @@ on_each_nginx! {
         let [plain, tls] = ports.each_ref().map(Port::number);
         let (nginx, port) = nginx_for_tls(which, &backend, &programs, Ports { plain, tls });
         must_work_with_haproxy(&nginx, port, &ports, "localhost");
+    }
+
+    fn nginx_serves_pods_beside_the_balancer(which) {
+        for pods in FOR_PODS {
+            let mut site = Site::new(which);
+            let port = site.port();
+            let recipe = recipe_for_pods(pods)
+                .with("listen 8080;", format!("listen 127.0.0.1:{port}; {PAGE}"));
+            site.http(recipe.inside("http"));
+            let nginx = site.start();
+            must_treat_pods_as_the_table_says(&nginx, port, pods);
+        }
     }
 }
 
@@ -219,5 +324,14 @@ on_each_mpm! {
         let [plain, tls] = ports.each_ref().map(Port::number);
         let (apache, port) = apache_for_tls(mpm, &backend, Ports { plain, tls });
         must_work_with_haproxy(&apache, port, &ports, "www.example.com");
+    }
+
+    fn apache_serves_pods_beside_the_balancer(mpm) {
+        for pods in FOR_PODS {
+            let mut site = ApacheSite::new(mpm);
+            let port = site.host(&recipe_for_pods(pods).apache_rules());
+            let apache = site.start();
+            must_treat_pods_as_the_table_says(&apache, port, pods);
+        }
     }
 }
