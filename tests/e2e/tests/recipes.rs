@@ -1,9 +1,11 @@
 //! The recipes of the documents do what is said of them there, on nginx and on Apache:
-//! TLS that ends at the balancer, and pods that call their own Service.
+//! TLS that ends at the balancer, pods that call their own Service, and a header with
+//! the name of the client's certificate for a backend.
 
 use realpeer_e2e::{
-    Apache, ApacheSite, Authority, Client, Ending, FastCgi, HaProxy, Logs, Mpm, Nginx, PAGE, Port,
-    Recipe, Response, Site, TlsClient, Upstream, V2, Which, on_each_mpm, on_each_nginx, v1,
+    Apache, ApacheSite, Authority, COMMON_NAMES, Client, Ending, FastCgi, HaProxy, Logs, Mpm,
+    Nginx, PAGE, Port, Recipe, Response, Site, TlsClient, Upstream, V2, Which, common_name,
+    on_each_mpm, on_each_nginx, ssl_value, v1,
 };
 
 const VISITOR: &str = "192.0.2.7:4321";
@@ -276,6 +278,68 @@ fn must_treat_pods_as_the_table_says(logs: &Logs, port: u16, pods: &str) {
     assert_eq!(logs.new_refusals(), []);
 }
 
+// --- the name in the client's certificate ----------------------------------------
+
+const FOR_A_BACKEND: &str = "### Headers for a backend";
+
+/// Apache as the document has it, but for this in the place of the header's own lines.
+fn apache_with_names(
+    mpm: Mpm,
+    backend: &Upstream,
+    change: &dyn Fn(Recipe) -> Recipe,
+) -> (Apache, u16) {
+    let mut site = ApacheSite::new(mpm);
+    for module in ["headers", "proxy", "proxy_http"] {
+        site.load(module);
+    }
+    let port = site.port();
+    let recipe = Recipe::new("apache.md", FOR_A_BACKEND, "apache")
+        .with("Listen 80\n", format!("Listen 127.0.0.1:{port}\n"))
+        .with("127.0.0.1:3000", format!("127.0.0.1:{}", backend.port()));
+    site.config(change(recipe).text());
+    (site.start(), port)
+}
+
+/// What the backend gets as the name after this header, the client adding these fields.
+#[track_caller]
+fn name_after(port: u16, header: &[u8], fields: &str) -> Vec<String> {
+    let mut client = Client::from(BALANCER, port);
+    let answer = client.send(header).send(request("/", fields)).response();
+    received(&answer, "Client-CN")
+}
+
+/// Fields of a client that would like to be the administrator.
+const FORGED: [&str; 5] = [
+    "",
+    "Client-CN: root\r\n",
+    "client-cn: root\r\nCLIENT-CN: root\r\n",
+    "Client_CN: root\r\n",
+    "client_cn: root\r\nClient-CN: root\r\n",
+];
+
+/// A name comes from a verified certificate, or not at all.
+#[track_caller]
+fn must_name_none_but_the_verified(port: u16) {
+    let nameless = [v1(VISITOR, "198.51.100.1:443"), V2::local().build()];
+    for forged in FORGED {
+        for (client, verify, _, name) in COMMON_NAMES {
+            let wanted = if name.is_empty() { vec![] } else { vec![name] };
+            let case = format!("client {client:#x} verify {verify:#x} {forged:?}");
+            assert_eq!(name_after(port, &common_name(client, verify), forged), wanted, "{case}");
+        }
+        for header in &nameless {
+            assert_eq!(name_after(port, header, forged), Vec::<String>::new(), "{forged:?}");
+        }
+        assert_eq!(name_after(port, &with_name(b""), forged), Vec::<String>::new(), "{forged:?}");
+    }
+}
+
+/// A verified certificate with this name.
+fn with_name(name: &[u8]) -> Vec<u8> {
+    let header = V2::proxy(VISITOR, "198.51.100.1:443");
+    header.tlv(0x20, ssl_value(7, 0, &[(0x22, name)])).build()
+}
+
 // --- nginx -----------------------------------------------------------------------
 
 on_each_nginx! {
@@ -305,6 +369,21 @@ on_each_nginx! {
             must_treat_pods_as_the_table_says(&nginx, port, pods);
         }
     }
+
+    /// What the page for Apache says of nginx.
+    fn nginx_sends_no_name_where_there_is_none(which) {
+        let backend = Upstream::echo();
+        let mut site = Site::new(which);
+        let port = site.port();
+        site.http(format!(
+            "server {{ listen 127.0.0.1:{port}; realpeer require {BALANCER};
+                       location / {{ proxy_pass http://127.0.0.1:{};
+                                     proxy_set_header Client-CN $realpeer_tlv_ssl_cn; }} }}",
+            backend.port()
+        ));
+        let _nginx = site.start();
+        must_name_none_but_the_verified(port);
+    }
 }
 
 // --- Apache ----------------------------------------------------------------------
@@ -333,5 +412,42 @@ on_each_mpm! {
             let apache = site.start();
             must_treat_pods_as_the_table_says(&apache, port, pods);
         }
+    }
+
+    /// The trap that the document names, so that it is known to be one.
+    fn apache_sends_null_where_a_header_is_set_from_a_variable_without_a_value(mpm) {
+        let backend = Upstream::echo();
+        let safe = "\"expr=-n reqenv('REALPEER_TLV_SSL_CN')\"";
+        let (_apache, port) = apache_with_names(mpm, &backend, &|recipe| recipe.with(safe, ""));
+        assert_eq!(name_after(port, &common_name(7, 0), ""), ["admin"]);
+        for header in [common_name(7, 1), v1(VISITOR, "198.51.100.1:443"), V2::local().build()] {
+            assert_eq!(name_after(port, &header, ""), ["(null)"]);
+        }
+        // And where nothing is dropped first, a client is whom it says.
+        let (_apache, port) = apache_with_names(mpm, &backend, &|recipe| {
+            recipe.with("RequestHeader unset Client-CN", "").with("RequestHeader unset Client_CN", "")
+        });
+        assert_eq!(name_after(port, &common_name(7, 1), "Client-CN: root\r\n"), ["root"]);
+        assert_eq!(name_after(port, &common_name(7, 1), "Client_CN: root\r\n"), ["root"]);
+    }
+
+    fn apache_sends_a_name_only_where_a_certificate_was_verified(mpm) {
+        let backend = Upstream::echo();
+        let (_apache, port) = apache_with_names(mpm, &backend, &|recipe| recipe);
+        must_name_none_but_the_verified(port);
+    }
+
+    /// The other form of the document, and what it does with a name of no letters.
+    fn apache_asks_env_in_place_of_the_expression(mpm) {
+        let backend = Upstream::echo();
+        let safe = "\"expr=-n reqenv('REALPEER_TLV_SSL_CN')\"";
+        let (_apache, port) = apache_with_names(mpm, &backend, &|recipe| {
+            recipe.with(safe, "env=REALPEER_TLV_SSL_CN")
+        });
+        for forged in FORGED {
+            assert_eq!(name_after(port, &common_name(7, 0), forged), ["admin"]);
+            assert_eq!(name_after(port, &common_name(7, 1), forged), Vec::<String>::new());
+        }
+        assert_eq!(name_after(port, &with_name(b""), ""), [""]);
     }
 }
