@@ -208,7 +208,7 @@ fn outcome(pods: &str, source: &'static str, header: bool) -> Outcome {
     let visitor = || Outcome::Served { result: "proxy", client: "192.0.2.7".into() };
     let own = |result| Outcome::Served { result, client: source.into() };
     match (source, header, pods) {
-        // Who has this address is the balancer.
+        // A pod with this address cannot be told from the balancer.
         (BALANCER, true, _) => visitor(),
         (BALANCER, false, _) => Outcome::Refused("no_header"),
         (POD, _, "unnamed") => Outcome::Refused("untrusted"),
@@ -282,7 +282,7 @@ fn must_treat_pods_as_the_table_says(logs: &Logs, port: u16, pods: &str) {
 
 const FOR_A_BACKEND: &str = "### Headers for a backend";
 
-/// Apache as the document has it, but for this in the place of the header's own lines.
+/// Apache as the document has it, after this change.
 fn apache_with_names(
     mpm: Mpm,
     backend: &Upstream,
@@ -423,7 +423,7 @@ on_each_mpm! {
         for header in [common_name(7, 1), v1(VISITOR, "198.51.100.1:443"), V2::local().build()] {
             assert_eq!(name_after(port, &header, ""), ["(null)"]);
         }
-        // And where nothing is dropped first, a client is whom it says.
+        // And where nothing is dropped first, a client is who it claims to be.
         let (_apache, port) = apache_with_names(mpm, &backend, &|recipe| {
             recipe.with("RequestHeader unset Client-CN", "").with("RequestHeader unset Client_CN", "")
         });
@@ -435,6 +435,28 @@ on_each_mpm! {
         let backend = Upstream::echo();
         let (_apache, port) = apache_with_names(mpm, &backend, &|recipe| recipe);
         must_name_none_but_the_verified(port);
+    }
+
+    /// The example of the section on variables, before a backend.
+    fn apache_lets_no_client_name_the_balancer(mpm) {
+        let backend = Upstream::echo();
+        let mut site = ApacheSite::new(mpm);
+        for module in ["headers", "proxy", "proxy_http"] {
+            site.load(module);
+        }
+        let port = site.port();
+        let recipe = Recipe::new("apache.md", "## Variables", "apache")
+            .with("Listen 80\n", format!("Listen 127.0.0.1:{port}\n"))
+            .with("logs/access.log", "brief.log");
+        site.config(recipe.text());
+        site.config(format!("ProxyPass / http://127.0.0.1:{}/", backend.port()));
+        let _apache = site.start();
+        for forged in FORGED {
+            let forged = forged.to_lowercase().replace("client", "X").replace("cn", "Balancer");
+            let mut client = Client::from(BALANCER, port);
+            client.send(v1(VISITOR, "198.51.100.1:443")).send(request("/", &forged));
+            assert_eq!(received(&client.response(), "X-Balancer"), [BALANCER], "{forged:?}");
+        }
     }
 
     /// The other form of the document, and what it does with a name of no letters.
