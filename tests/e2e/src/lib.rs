@@ -73,6 +73,7 @@ mod port;
 mod process;
 mod program;
 mod receivers;
+mod recipe;
 pub mod senders;
 mod site;
 mod status_page;
@@ -119,6 +120,7 @@ pub use program::Program;
 pub use receivers::{
     Answer, HeaderLimits, NGINX_KINDS, Page, Place, Receivers, Visit, Wanted, usual_limits,
 };
+pub use recipe::Recipe;
 pub use site::Site;
 pub use status_page::{StatusPage, open_sockets};
 pub use subsystem::Subsystem;
