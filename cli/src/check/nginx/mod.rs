@@ -12,6 +12,8 @@ mod include;
 mod level;
 mod listeners;
 mod model;
+mod native;
+mod realip;
 mod settings;
 mod syntax;
 
@@ -19,11 +21,16 @@ mod syntax;
 ///
 /// Reads the configuration with all files that it includes, and says for each
 /// listener which policy the source gets there, and which rule says so. Without a
-/// source, says which rules each listener has.
+/// source, says which rules each listener has. Where nginx itself reads the header
+/// (listen ... proxy_protocol), says what that does.
 ///
-/// It knows the directives of realpeer and the listeners, and looks up no names.
-/// Whether nginx takes the rest of the configuration, nginx -t says.
+/// It knows the directives of realpeer, the listeners and set_real_ip_from, and looks
+/// up no names. Whether nginx takes the rest of the configuration, nginx -t says.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Exit status: 0 where every source may connect, 1 where one is refused, 2 where \
+the configuration cannot be read or has a fault, 3 where nginx itself reads the header \
+of a listener, which any source may send. Of 1 and 3 the first that applies.")]
 pub struct Args {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = "/etc/nginx/nginx.conf")]
