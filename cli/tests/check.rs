@@ -481,6 +481,7 @@ fn says_what_nginx_does_not_start_with() {
     wrong("mail { server { listen 81 udp; } }", "\"listen\" of mail does not know \"udp\"");
     wrong("http { server { listen ${PORT}; } }", "nginx knows no variables here");
     wrong("server { listen 81; }", "name the main configuration, which includes this file");
+    wrong("http {\n{{ if .X }} server; {{ end }}\n}", "server.conf:2: this is a template");
     Conf::http("server { listen 81; }")
         .check(&["-l", ":9"])
         .is(2)

@@ -73,12 +73,21 @@ pub(super) struct Listen<'a> {
     pub(super) takes_ipv4: bool,
 }
 
+/// An `include` that was left out, and the subsystem that it is in.
+#[derive(Debug)]
+pub(super) struct Skipped {
+    pub(super) subsystem: Option<&'static str>,
+    pub(super) place: Place,
+}
+
 /// All of a configuration.
 #[derive(Debug, Default)]
 pub(super) struct Configuration {
     pub(super) servers: Vec<Server>,
     /// What nginx would warn of.
     pub(super) warnings: Vec<String>,
+    /// What was left out, and may have rules or listeners.
+    pub(super) skipped: Vec<Skipped>,
     listeners: Vec<Listener>,
     index: HashMap<Key, usize>,
 }
@@ -231,7 +240,10 @@ impl Configuration {
                 ),
             });
         }
-        let mut verdict = Verdict::Fine;
+        let mut verdict = match self.skipped.is_empty() {
+            true => Verdict::Fine,
+            false => Verdict::Incomplete,
+        };
         for group in groups {
             verdict = verdict.max(self.say_group(&group, sources, out)?);
         }
@@ -250,7 +262,7 @@ impl Configuration {
             return Ok(Verdict::Fine);
         };
         writeln!(out, "{} {}, server \"{name}\" ({place})", key.subsystem, group.address())?;
-        say_what_is_unknown(group, out)?;
+        let is_complete = self.say_what_is_unknown(group, out)?;
         if key.subsystem == "http" {
             say_realip(&servers, out)?;
         }
@@ -267,10 +279,13 @@ impl Configuration {
             return Ok(Verdict::Native);
         }
         if level.rules.is_empty() {
-            writeln!(
-                out,
-                "  no rules: no header is read, every connection keeps the address of its source"
-            )?;
+            match is_complete {
+                true => writeln!(
+                    out,
+                    "  no rules: no header is read, every connection keeps the address of its source"
+                )?,
+                false => writeln!(out, "  no rules in the files that were read")?,
+            }
             return Ok(Verdict::Fine);
         }
         for (name, value) in level.settings() {
@@ -284,29 +299,43 @@ impl Configuration {
         }
         answer(&level.rules, sources, can_connect, "  ", out)
     }
-}
 
-/// Says what this program does not know of a listener.
-fn say_what_is_unknown(group: &Group<'_>, out: &mut dyn Write) -> Result<(), Error> {
-    let Listener { key, servers, is_implied, .. } = group.first;
-    if matches!(key.host, Host::Name(_)) {
-        writeln!(
-            out,
-            "  names are not looked up: if another listener has the address of this one, they \
+    /// Says what this program does not know of a listener, and whether all files were
+    /// read that may have something for it.
+    fn say_what_is_unknown(&self, group: &Group<'_>, out: &mut dyn Write) -> Result<bool, Error> {
+        let Listener { key, servers, is_implied, .. } = group.first;
+        if matches!(key.host, Host::Name(_)) {
+            writeln!(
+                out,
+                "  names are not looked up: if another listener has the address of this one, they \
                  share one default server, which rules both"
-        )?;
+            )?;
+        }
+        if *is_implied {
+            writeln!(
+                out,
+                "  no listen: the port is 80, but 8000 where nginx is not started by root"
+            )?;
+        }
+        if key.subsystem == "stream" && servers.len() > 1 {
+            writeln!(
+                out,
+                "  shared by {} servers, which nginx takes from 1.25.5 on; older ones do not start",
+                servers.len()
+            )?;
+        }
+        let mut skipped =
+            self.skipped.iter().filter(|it| it.subsystem == Some(key.subsystem)).peekable();
+        let is_complete = skipped.peek().is_none();
+        for Skipped { place, .. } in skipped {
+            writeln!(
+                out,
+                "  incomplete: a file was left out in {place}, with what it may say of this \
+                 listener"
+            )?;
+        }
+        Ok(is_complete)
     }
-    if *is_implied {
-        writeln!(out, "  no listen: the port is 80, but 8000 where nginx is not started by root")?;
-    }
-    if key.subsystem == "stream" && servers.len() > 1 {
-        writeln!(
-            out,
-            "  shared by {} servers, which nginx takes from 1.25.5 on; older ones do not start",
-            servers.len()
-        )?;
-    }
-    Ok(())
 }
 
 /// Says where requests have another address than the connection, as far as that does

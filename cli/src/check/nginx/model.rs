@@ -2,9 +2,9 @@
 
 use super::address;
 use super::level::{Level, is_ours};
-use super::listeners::{Configuration, Key, Listen, Server};
+use super::listeners::{Configuration, Key, Listen, Server, Skipped};
 use super::realip::RealIp;
-use super::syntax::Directive;
+use super::syntax::{Directive, INCLUDE};
 use crate::check::rules::Place;
 
 /// Where nginx has servers.
@@ -18,6 +18,7 @@ const DEEPER: [&str; 6] = ["server", "events", "upstream", "location", "if", "li
 pub(super) fn read(directives: &[Directive]) -> Result<Configuration, String> {
     let mut configuration = Configuration::default();
     misplaced(directives, Context::Main)?;
+    configuration.skipped.extend(skipped(directives, None));
     for name in SUBSYSTEMS {
         let mut blocks = directives.iter().filter(|directive| directive.name == name);
         let first = blocks.next();
@@ -28,11 +29,43 @@ pub(super) fn read(directives: &[Directive]) -> Result<Configuration, String> {
         let outer = level(block)?;
         let realip = RealIp::read(block);
         configuration.warnings.extend(outer.warnings());
+        configuration.skipped.extend(skipped(block, Some(name)));
         for server in block.iter().filter(|inner| inner.name == "server") {
+            let inner = server.block.as_deref().unwrap_or(&[]);
+            configuration.skipped.extend(skipped(inner, Some(name)));
             add_server(&mut configuration, server, name, (&outer, &realip))?;
         }
     }
     Ok(configuration)
+}
+
+/// Files that nginx itself comes with. They have types and parameters, and neither
+/// rules nor listeners.
+const HARMLESS: [&str; 9] = [
+    "mime.types",
+    "fastcgi.conf",
+    "fastcgi_params",
+    "koi-utf",
+    "koi-win",
+    "proxy_params",
+    "scgi_params",
+    "uwsgi_params",
+    "win-utf",
+];
+
+/// The files left out at this level that may have rules or listeners.
+fn skipped<'a>(
+    directives: &'a [Directive],
+    subsystem: Option<&'static str>,
+) -> impl Iterator<Item = Skipped> + 'a {
+    let is_harmless =
+        |name: &str| HARMLESS.iter().any(|harmless| name.rsplit('/').next() == Some(*harmless));
+    directives
+        .iter()
+        .filter(move |directive| {
+            directive.name == INCLUDE && !directive.args.iter().any(|name| is_harmless(name))
+        })
+        .map(move |directive| Skipped { subsystem, place: directive.place.clone() })
 }
 
 fn level(directives: &[Directive]) -> Result<Level, String> {
@@ -63,9 +96,11 @@ fn add_server(
     let mut listens = block.iter().filter(|inner| inner.name == "listen").peekable();
     if listens.peek().is_none() {
         let place = &server.place;
+        let is_known = !block.iter().any(|inner| inner.name == INCLUDE);
         match subsystem {
             "http" => listen(configuration, None, place, subsystem, index)?,
-            _ => return Err(format!("{place}: this server has no \"listen\"")),
+            _ if is_known => return Err(format!("{place}: this server has no \"listen\"")),
+            _ => {}
         }
     }
     for directive in listens {
