@@ -59,6 +59,10 @@ impl System {
             fs::create_dir_all(link.parent().unwrap()).unwrap();
             symlink(target, link).unwrap();
         }
+        // Empty, which git does not keep.
+        for empty in ["etc/nginx/modules-enabled", "usr/local/openresty/nginx/conf/servers"] {
+            fs::create_dir_all(folder.path().join(empty)).unwrap();
+        }
         let (_, config) = CONFIGS.iter().find(|(system, _)| *system == name).unwrap();
         System { folder, config }
     }
@@ -241,6 +245,35 @@ fn names_what_is_missing_and_goes_on_when_told_to() {
     check(&["--skip-missing", "-l", ":83", "192.0.2.1"]).is(3).says(incomplete);
     let stream = check(&["--skip-missing", "-l", ":84"]);
     assert!(!stream.is(4).out.contains("incomplete"), "{stream:?}");
+}
+
+/// A pattern matches nothing without being a fault, which hides that the files are those
+/// of another machine.
+#[test]
+fn warns_of_patterns_in_folders_that_are_not_there() {
+    let says = |conf: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("x.conf"), conf).unwrap();
+        fs::create_dir(folder.path().join("empty")).unwrap();
+        answer(command(&["check", "nginx", "x.conf"]).current_dir(folder.path()).output().unwrap())
+    };
+    let server = "server { listen 81; } }";
+    says(&format!("http {{\ninclude /nowhere/*/conf.d/*.conf; {server}"))
+        .is(0)
+        .says("warning: x.conf:2: nothing is included by /nowhere/*/conf.d/*.conf: there is no ")
+        .says("folder /nowhere\n");
+    says(&format!("http {{\ninclude sites/*; {server}")).is(0).says("there is no folder sites\n");
+    for pattern in ["empty/*", "*.none", "./empty/*.conf"] {
+        let answer = says(&format!("http {{\ninclude {pattern}; {server}"));
+        assert!(!answer.is(0).out.contains("warning"), "{answer:?}");
+    }
+    let docker = System::new("docker");
+    fs::remove_dir_all(docker.folder.path().join("etc/nginx/conf.d")).unwrap();
+    docker
+        .check(&[])
+        .is(2)
+        .complains("no such listener, and no other one")
+        .complains("main configuration");
 }
 
 #[test]

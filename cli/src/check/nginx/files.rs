@@ -68,6 +68,22 @@ impl Files {
     }
 }
 
+impl Files {
+    /// The folder of a pattern that is not there, as where files are those of another
+    /// machine.
+    pub(super) fn missing_folder(&self, pattern: &Path) -> Option<PathBuf> {
+        let is_plain = |part: &Component<'_>| !include::is_pattern(part.as_os_str());
+        let folder: PathBuf = pattern.parent()?.components().take_while(is_plain).collect();
+        let is_there = match self {
+            Files::Disk => folder.as_os_str().is_empty() || folder.exists(),
+            Files::Root(root) => below(root, &folder).is_ok_and(|folder| folder.exists()),
+            // What is not there is not included.
+            Files::Dump(_) => true,
+        };
+        (!is_there).then_some(folder)
+    }
+}
+
 /// All of a stream of bytes, unless that is too much.
 pub(super) fn read_all(from: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();

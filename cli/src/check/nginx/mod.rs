@@ -134,6 +134,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Verdict, Error> {
         return Err(Error::with_hint(text.missing.join("\nrealpeer: "), OTHER_FILES));
     }
     let mut configuration = model::read(&text.directives).map_err(Error::new)?;
+    configuration.warnings.extend(text.warnings);
     configuration
         .warnings
         .extend(text.missing.iter().map(|missing| format!("{missing}; left out")));

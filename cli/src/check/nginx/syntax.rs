@@ -35,15 +35,17 @@ pub(super) struct Text {
     /// Included files that cannot be read, each with the place of its `include`, which
     /// stays in the tree.
     pub(super) missing: Vec<String>,
+    /// Patterns in folders that are not there.
+    pub(super) warnings: Vec<String>,
 }
 
 /// Reads `main` with all that it includes from `files`.
 pub(super) fn read(main: &Path, text: &[u8], files: &Files) -> Result<Text, String> {
     // Where nginx looks for included files with a relative name.
     let prefix = main.parent().unwrap_or(Path::new(""));
-    let mut source = Source { files, prefix, missing: Vec::new() };
+    let mut source = Source { files, prefix, missing: Vec::new(), warnings: Vec::new() };
     let directives = file(main, text, &mut source, DEEPEST)?;
-    Ok(Text { directives, missing: source.missing })
+    Ok(Text { directives, missing: source.missing, warnings: source.warnings })
 }
 
 /// What all files of a configuration have in common.
@@ -51,6 +53,7 @@ struct Source<'a> {
     files: &'a Files,
     prefix: &'a Path,
     missing: Vec<String>,
+    warnings: Vec<String>,
 }
 
 fn file(
@@ -310,8 +313,16 @@ impl Reader<'_, '_> {
             |name: &dyn fmt::Display, error| format!("{place}: cannot include {name}: {error}");
         let mut directives = Vec::new();
         let mut is_missing = false;
-        match self.source.files.find(&self.source.prefix.join(pattern)) {
+        let full = self.source.prefix.join(pattern);
+        match self.source.files.find(&full) {
             Ok(paths) => {
+                let missing = self.source.files.missing_folder(&full);
+                if let (true, Some(folder)) = (paths.is_empty(), missing) {
+                    self.source.warnings.push(format!(
+                        "{place}: nothing is included by {pattern}: there is no folder {}",
+                        folder.display()
+                    ));
+                }
                 for path in paths {
                     match self.source.files.read(&path) {
                         Ok(text) => directives.extend(file(&path, &text, self.source, depth)?),
