@@ -307,8 +307,8 @@ impl Configuration {
         if matches!(key.host, Host::Name(_)) {
             writeln!(
                 out,
-                "  names are not looked up: if another listener has the address of this one, they \
-                 share one default server, which rules both"
+                "  names are not looked up: if another listener has the address of this one, the two \
+                 are one, with one default server, and proxy_protocol of either holds for both"
             )?;
         }
         if *is_implied {
