@@ -79,8 +79,11 @@ complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen
 complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from policy" -s f -l file -d 'Read the rules from a file, - for the standard input' -r -F
 complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from policy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from policy" -s V -l version -d 'Print version'
-complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from nginx" -s c -l config -d 'The configuration' -r -F
+complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from nginx" -s c -l config -d 'The configuration, - for the standard input [default: /etc/nginx/nginx.conf]' -r -F
+complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from nginx" -s p -l prefix -d 'Look up a relative FILE in this folder, as nginx -p does' -r -F
+complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from nginx" -s r -l root -d 'Look up all files below this folder, an unpacked file system' -r -F
 complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from nginx" -s l -l listener -d 'Look only at listeners with this in their address, such as :443' -r
+complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from nginx" -l skip-missing -d 'Go on without included files that are missing or cannot be read'
 complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from nginx" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from nginx" -s V -l version -d 'Print version'
 complete -c realpeer -n "__fish_realpeer_using_subcommand check; and __fish_seen_subcommand_from help" -f -a "policy" -d 'By rules that are given'

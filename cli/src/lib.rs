@@ -30,7 +30,7 @@ pub struct Cli {
 const EXIT_STATUS: &str = "\
 Exit status: 0 where all is well, 1 where a header is not valid, a source is \
 refused or a connection failed, 2 where the command cannot be understood or a \
-file cannot be read.";
+file cannot be read. realpeer check nginx has 3 and 4 as well.";
 
 /// The subcommands. Their help is what stands at their arguments.
 #[derive(Debug, Subcommand)]
@@ -42,11 +42,15 @@ pub enum Command {
     Check(check::Args),
 }
 
-/// What came out, as far as the exit status tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What came out, as far as the exit status says. In a sum the last of these counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// 0
     Fine,
+    /// 4: files were left out that may say otherwise.
+    Incomplete,
+    /// 3: rules do not decide everywhere, since a server reads the header by itself.
+    Native,
     /// 1
     Refused,
 }
@@ -56,6 +60,8 @@ impl From<Verdict> for ExitCode {
         ExitCode::from(match verdict {
             Verdict::Fine => 0,
             Verdict::Refused => 1,
+            Verdict::Native => 3,
+            Verdict::Incomplete => 4,
         })
     }
 }

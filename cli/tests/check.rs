@@ -125,8 +125,9 @@ http 0.0.0.0:8081, server \"b.example\" (sites/b.conf:2)
   unix:        -         cannot connect here
   2001:db8::1  -         cannot connect here
 http 0.0.0.0:8082, server \"\" (sites/b.conf:7)
-  no rules: every source is served with its own address
+  no rules: no header is read, every connection keeps the address of its source
 http 0.0.0.0:80, server \"none.example\" (sites/b.conf:8)
+  no listen: the port is 80, but 8000 where nginx is not started by root
   realpeer_timeout 10s
   10.0.1.7     require   must send a header, and its address is used; require 10.0.1.0/24 (server.conf:3)
   192.0.2.1    -         no rule names it, so it is refused
@@ -135,7 +136,7 @@ http 0.0.0.0:80, server \"none.example\" (sites/b.conf:8)
 stream 0.0.0.0:5353, server \"\" (server.conf:9)
   not covered: connections over UDP or QUIC keep the address of their peer
 stream [::]:25, server \"\" (server.conf:10)
-  no rules: every source is served with its own address
+  no rules: no header is read, every connection keeps the address of its source
 ";
     assert_eq!(answer.is(1).out, wanted);
     nginx().check(&["-l", ":8080", "10.0.1.7"]).is(0);
@@ -356,6 +357,12 @@ fn no_configuration_makes_it_panic() {
         "realpeer_timeout",
         "99999999999999999999m",
         "content_by_lua_block",
+        "proxy_protocol",
+        "set_real_ip_from",
+        "ipv6only=off",
+        "mail",
+        "{{",
+        "\n# configuration file /x:\n",
         "--",
         "\\\n",
     ];
@@ -375,4 +382,137 @@ fn no_configuration_makes_it_panic() {
         let _ = common::run(&["check", "nginx", "-c", path, "10.0.0.1", "unix:"]);
         let _ = common::run(&["check", "policy", "-f", path, "10.0.0.1"]);
     }
+}
+
+/// What nginx does with `listen ... proxy_protocol` is what it does with every source.
+#[test]
+fn says_what_nginx_does_by_itself() {
+    let conf = Conf::new(
+        "http {\n\
+         set_real_ip_from 10.0.1.0/24; set_real_ip_from lb.example;\n\
+         real_ip_header proxy_protocol;\n\
+         server { listen 81 proxy_protocol; listen 82; }\n\
+         server { listen 82 proxy_protocol; }\n\
+         server { listen 83 proxy_protocol; real_ip_header X-Real-IP; }\n\
+         server { listen 84; location / { set_real_ip_from 10.0.0.0/8; } }\n\
+         server { listen 85 proxy_protocol; realpeer off; set_real_ip_from unix:; }\n\
+         }\n\
+         stream { server { listen 86 proxy_protocol; set_real_ip_from 0.0.0.0/0; } }\n\
+         mail { server { listen 87 proxy_protocol; } }\n",
+    );
+    let wanted = "\
+http 0.0.0.0:81, server \"\" (server.conf:4)
+  no rules of realpeer: nginx itself reads the header, by proxy_protocol in server.conf:4
+  every source must send a header, and a connection without one is closed; the address in it is \
+believed from every source, as $proxy_protocol_addr
+  to decide by source: \"realpeer require BALANCERS;\" instead of proxy_protocol in \
+listen; see docs/migrating.md
+  10.0.1.7     native    must send a header, which is believed; $remote_addr is taken from it; \
+set_real_ip_from 10.0.1.0/24 (server.conf:2)
+  192.0.2.1    native    must send a header, which is believed; $remote_addr depends on the address \
+of lb.example, and names are not looked up; set_real_ip_from lb.example (server.conf:2)
+  2001:db8::1  -         cannot connect here
+";
+    let sources = ["10.0.1.7", "192.0.2.1", "2001:db8::1"];
+    let check = |port| conf.check(&[&["-l", port][..], &sources].concat());
+    assert_eq!(check(":81").is(3).out, wanted);
+    // One server is enough, whichever it is.
+    check(":82").is(3).says("server \"\" (server.conf:4)").says("proxy_protocol in server.conf:5");
+    let other =
+        "$remote_addr stays that of the source: no set_real_ip_from takes it from the header";
+    check(":83")
+        .is(3)
+        .says("  per request, real_ip_header X-Real-IP replaces the address if that is of 10.0.1.0/24")
+        .says(other)
+        .says("\"realpeer require BALANCERS;\"")
+        .says("  10.0.1.7     native    must send a header, which is believed; $remote_addr stays its");
+    check(":84")
+        .is(0)
+        .says("per request, set_real_ip_from and real_ip_header may differ: see server.conf:7")
+        .says("  no rules: no header is read, every connection keeps the address of its source");
+    check(":85")
+        .is(3)
+        .says("  10.0.1.7     native    must send a header, which is believed; $remote");
+    check(":86").is(3).says("$remote_addr is taken from it; set_real_ip_from 0.0.0.0/0 (server.c");
+    check(":87")
+        .is(3)
+        .says("believed from every source, as Proxy-Protocol-Addr")
+        .says("the client's address stays");
+    let known = Conf::http(
+        "set_real_ip_from 10.0.1.0/24; set_real_ip_from 2001:db8::7; real_ip_header proxy_protocol;\
+         server { listen 81 proxy_protocol; }",
+    );
+    known.check(&[]).is(3).says("\"realpeer require 10.0.1.0/24 2001:db8::7;\" instead of");
+    check(":86").says("\"realpeer require BALANCERS;\"");
+    conf.check(&["-l", ":86"])
+        .is(3)
+        .says("$remote_addr is taken from headers of 0.0.0.0/0: set_real_ip_from (server.conf:10)");
+    // A source that is refused elsewhere comes first.
+    Conf::http("server { listen 81 proxy_protocol; } server { listen 82; realpeer refuse all; }")
+        .check(&["192.0.2.1"])
+        .is(1);
+}
+
+#[test]
+fn says_what_nginx_does_not_start_with() {
+    let wrong = |main: &str, says: &str| {
+        Conf::new(main).check(&[]).is(2).complains(says);
+    };
+    Conf::http("server { listen 81; realpeer direct all; }\nserver { listen 81 proxy_protocol; }")
+        .check(&[])
+        .is(2)
+        .complains("server.conf:3: \"proxy_protocol\" and \"realpeer\" would both read the header")
+        .complains("nginx does not start with this configuration");
+    wrong("stream { server { } }", "server.conf:1: this server has no \"listen\"");
+    wrong("mail {\nserver { } }", "server.conf:2: this server has no \"listen\"");
+    wrong(
+        "mail { server { listen 25; }\nserver { listen *:25; } }",
+        "server.conf:2: 0.0.0.0:25 belongs to another server of mail, server.conf:1",
+    );
+    wrong(
+        "stream { server {\nlisten 81 udp proxy_protocol; } }",
+        "server.conf:2: \"proxy_protocol\" does not go together with \"udp\"",
+    );
+    wrong(
+        "http { server {\nlisten 81 quic proxy_protocol; } }",
+        "server.conf:2: \"proxy_protocol\" does not go together with \"quic\"",
+    );
+    wrong("http { server { listen 81 udp; } }", "\"listen\" of http does not know \"udp\"");
+    wrong("mail { server { listen 81 udp; } }", "\"listen\" of mail does not know \"udp\"");
+    wrong("http { server { listen ${PORT}; } }", "nginx knows no variables here");
+    wrong("server { listen 81; }", "name the main configuration, which includes this file");
+    wrong("http {\n{{ if .X }} server; {{ end }}\n}", "server.conf:2: this is a template");
+    Conf::http("server { listen 81; }")
+        .check(&["-l", ":9"])
+        .is(2)
+        .complains("\":9\" is in no address");
+}
+
+/// `ipv6only` is on, if nothing is said.
+#[test]
+fn says_which_family_can_connect() {
+    let cannot = "-         cannot connect here";
+    for (listen, ipv4, ipv6) in [
+        ("81", true, false),
+        ("[::]:81", false, true),
+        ("[::]:81 ipv6only=on", false, true),
+        ("[::]:81 ipv6only=off", true, true),
+        ("[2001:db8::1]:81 ipv6only=off", false, true),
+        ("[::ffff:192.0.2.1]:81 ipv6only=off", true, false),
+        ("[::1]:81", false, true),
+    ] {
+        let conf = Conf::http(&format!("server {{ listen {listen}; realpeer direct all; }}"));
+        for (source, can) in
+            [("192.0.2.7", ipv4), ("::ffff:192.0.2.7", ipv4), ("2001:db8::7", ipv6)]
+        {
+            let answer = conf.check(&[source]);
+            assert_eq!(!answer.is(0).out.contains(cannot), can, "{listen} {source}: {answer:?}");
+        }
+    }
+    // What one server says holds for all.
+    Conf::http(
+        "realpeer direct all; server { listen [::]:81; } server { listen [::]:81 ipv6only=off; }",
+    )
+    .check(&["192.0.2.7"])
+    .says("192.0.2.7  direct");
 }

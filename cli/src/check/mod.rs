@@ -19,7 +19,7 @@ mod rules;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Exit status: 0 where every source may connect, 1 where one is refused, 2 where \
-the rules or the configuration have a fault.")]
+the rules or the configuration have a fault. check nginx has 3 and 4 as well.")]
 pub struct Args {
     /// Where the rules are.
     #[command(subcommand)]

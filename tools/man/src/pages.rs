@@ -58,10 +58,16 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ),
     (
         "realpeer-check-nginx",
-        &[(
-            "What a balancer at 10.0.1.7 is to do on each listener:",
-            "realpeer check nginx --config /etc/nginx/nginx.conf 10.0.1.7",
-        )],
+        &[
+            (
+                "What a balancer at 10.0.1.7 is to do on each listener:",
+                "realpeer check nginx /etc/nginx/nginx.conf 10.0.1.7",
+            ),
+            (
+                "The same for the nginx of a container:",
+                "docker exec web nginx -T | realpeer check nginx - 10.0.1.7",
+            ),
+        ],
     ),
 ];
 

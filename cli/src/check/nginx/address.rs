@@ -16,16 +16,25 @@ pub(super) enum Host {
 }
 
 impl Host {
-    /// Whether somebody over IP or a Unix socket gets there at all.
-    pub(super) fn can_be_reached_by(&self, peer: Peer) -> bool {
+    /// Whether a source gets there at all. `takes_ipv4` is what `ipv6only=off` says of
+    /// a socket of IPv6.
+    pub(super) fn can_be_reached_by(&self, peer: Peer, takes_ipv4: bool) -> bool {
+        // A mapped address is one of IPv4.
         match (self, peer) {
             (Host::Unix(_), Peer::Unix) => true,
             (Host::Unix(_), _) | (_, Peer::Unix) => false,
-            // A mapped address is one of IPv4.
             (Host::Ip(IpAddr::V4(_)), Peer::Ip(ip)) => ip.to_canonical().is_ipv4(),
-            _ => true,
+            (Host::Ip(IpAddr::V6(own)), Peer::Ip(ip)) => match ip.to_canonical() {
+                IpAddr::V4(_) => takes_ipv4 && (own.is_unspecified() || is_mapped(own)),
+                IpAddr::V6(_) => !is_mapped(own),
+            },
+            (Host::Name(_), Peer::Ip(_)) => true,
         }
     }
+}
+
+fn is_mapped(ip: &Ipv6Addr) -> bool {
+    ip.to_ipv4_mapped().is_some()
 }
 
 /// A host with one port or some that follow each other, as logs have it.
@@ -47,6 +56,9 @@ impl fmt::Display for Ports<'_> {
 
 /// Reads the first argument of `listen` as nginx does, and says why it does not.
 pub(super) fn read(text: &str, default_port: u16) -> Result<(Host, RangeInclusive<u16>), String> {
+    if text.contains('$') {
+        return Err("nginx knows no variables here; put in the value first".to_owned());
+    }
     if let Some(path) = text.strip_prefix("unix:") {
         return match path {
             "" => Err("no path".to_owned()),
@@ -151,6 +163,8 @@ mod tests {
             ("", "no host"),
             (":80", "no host"),
             ("unix:", "no path"),
+            ("${PORT}", "nginx knows no variables here; put in the value first"),
+            ("[::]:$port", "nginx knows no variables here; put in the value first"),
         ] {
             assert_eq!(read(text, 8000), Err(wanted.to_owned()), "{text}");
         }

@@ -1,26 +1,34 @@
-//! The files that `include` names, found as nginx finds them.
+//! Patterns of `include`, understood as nginx understands them.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The file of this name or, where the name is a pattern, all files that match it,
-/// which may be none.
-pub(super) fn files(name: &Path) -> io::Result<Vec<PathBuf>> {
-    let bytes = name.as_os_str().as_bytes();
-    // These alone make nginx look for files; what else glob() knows works then, too.
-    if bytes.iter().any(|byte| b"*?[".contains(byte)) {
-        glob(&CString::new(bytes)?)
-    } else {
-        Ok(vec![name.to_owned()])
-    }
+/// Whether nginx looks for files instead of taking the name as it is. What else
+/// `glob()` knows works then, too.
+pub(super) fn is_pattern(name: &OsStr) -> bool {
+    name.as_bytes().iter().any(|byte| b"*?[".contains(byte))
+}
+
+/// The files that match a pattern, which may be none.
+pub(super) fn glob(pattern: &Path) -> io::Result<Vec<PathBuf>> {
+    c_glob(&CString::new(pattern.as_os_str().as_bytes())?)
+}
+
+/// Whether `glob()` would find a file of this name, or of this path.
+#[allow(unsafe_code)]
+pub(super) fn matches(pattern: &CStr, name: &OsStr) -> bool {
+    let Ok(name) = CString::new(name.as_bytes()) else { return false };
+    let flags = libc::FNM_PATHNAME | libc::FNM_PERIOD;
+    // SAFETY: two strings.
+    unsafe { libc::fnmatch(pattern.as_ptr(), name.as_ptr(), flags) == 0 }
 }
 
 /// What the C library finds, which is what nginx asks. Crates have other ideas of
 /// files that begin with a dot, of `[^a]`, and of `**`.
 #[allow(unsafe_code)]
-fn glob(pattern: &CStr) -> io::Result<Vec<PathBuf>> {
+fn c_glob(pattern: &CStr) -> io::Result<Vec<PathBuf>> {
     // SAFETY: a plain C struct, which glob() fills in.
     let mut found: libc::glob_t = unsafe { std::mem::zeroed() };
     // SAFETY: a string, no function to be called, and room for the answer.
@@ -47,7 +55,7 @@ fn glob(pattern: &CStr) -> io::Result<Vec<PathBuf>> {
 mod tests {
     use std::fs;
 
-    use super::files;
+    use crate::check::nginx::files::Files;
 
     /// Each of these was shown to nginx 1.22.1.
     #[test]
@@ -72,7 +80,8 @@ mod tests {
             (".*.conf", &[".hidden.conf"]),
             ("[", &[]),
         ] {
-            let found: Vec<_> = files(&folder.path().join(pattern))
+            let found: Vec<_> = Files::Disk
+                .find(&folder.path().join(pattern))
                 .unwrap()
                 .iter()
                 .map(|path| path.strip_prefix(folder.path()).unwrap().to_owned())

@@ -5,6 +5,8 @@ use std::io::Write;
 
 use super::address::{Host, Ports};
 use super::level::{DIRECTIVE, Level};
+use super::native;
+use super::realip::RealIp;
 use crate::Verdict;
 use crate::check::rules::Place;
 use crate::check::{Source, answer};
@@ -19,12 +21,20 @@ pub(super) struct Server {
     level: Level,
     /// Where it says something itself.
     states: Option<Place>,
+    /// What the realip module does in it.
+    realip: RealIp,
 }
 
 impl Server {
-    /// A server that says something at `states`, where `level` holds.
-    pub(super) fn new(name: String, place: Place, level: Level, states: Option<Place>) -> Self {
-        Server { name, place, level, states }
+    /// A server that says something at `states`, where `level` and `realip` hold.
+    pub(super) fn new(
+        name: String,
+        place: Place,
+        level: Level,
+        states: Option<Place>,
+        realip: RealIp,
+    ) -> Self {
+        Server { name, place, level, states, realip }
     }
 }
 
@@ -42,7 +52,11 @@ pub(super) struct Key {
 #[derive(Debug)]
 pub(super) struct Listener {
     key: Key,
+    /// Where nginx is told to read the header, by one server for all.
     native: Option<Place>,
+    /// Whether a server is there because it has no `listen`.
+    is_implied: bool,
+    takes_ipv4: bool,
     servers: Vec<usize>,
     /// Where a server was made the default one.
     default: Option<Place>,
@@ -55,6 +69,15 @@ pub(super) struct Listen<'a> {
     pub(super) place: &'a Place,
     pub(super) is_default: bool,
     pub(super) is_native: bool,
+    pub(super) is_implied: bool,
+    pub(super) takes_ipv4: bool,
+}
+
+/// An `include` that was left out, and the subsystem that it is in.
+#[derive(Debug)]
+pub(super) struct Skipped {
+    pub(super) subsystem: Option<&'static str>,
+    pub(super) place: Place,
 }
 
 /// All of a configuration.
@@ -63,6 +86,8 @@ pub(super) struct Configuration {
     pub(super) servers: Vec<Server>,
     /// What nginx would warn of.
     pub(super) warnings: Vec<String>,
+    /// What was left out, and may have rules or listeners.
+    pub(super) skipped: Vec<Skipped>,
     listeners: Vec<Listener>,
     index: HashMap<Key, usize>,
 }
@@ -83,22 +108,39 @@ impl Group<'_> {
         next == listener.key
             && self.first.servers == listener.servers
             && self.first.native == listener.native
+            && self.first.takes_ipv4 == listener.takes_ipv4
+            && self.first.is_implied == listener.is_implied
     }
 }
 
 impl Configuration {
     /// A server listens there; where nginx refuses that, says why.
     pub(super) fn listen(&mut self, key: Key, listen: &Listen<'_>) -> Result<(), String> {
-        let Listen { server, place, is_default, is_native } = *listen;
+        let Listen { server, place, is_default, is_native, is_implied, takes_ipv4 } = *listen;
+        let can_share = key.subsystem != "mail";
         let at = *self.index.entry(key).or_insert_with_key(|key| {
             let key = key.clone();
-            self.listeners.push(Listener { key, native: None, servers: Vec::new(), default: None });
+            self.listeners.push(Listener {
+                key,
+                native: None,
+                is_implied: false,
+                takes_ipv4: false,
+                servers: Vec::new(),
+                default: None,
+            });
             self.listeners.len() - 1
         });
         let Some(listener) = self.listeners.get_mut(at) else { return Ok(()) };
         let address = Ports(&listener.key.host, listener.key.port, listener.key.port);
         if listener.servers.contains(&server) {
             return Err(format!("{place}: this server listens on {address} already"));
+        }
+        if let (false, Some(&other)) = (can_share, listener.servers.first()) {
+            let other = self.servers.get(other).map(|other| other.place.to_string());
+            return Err(format!(
+                "{place}: {address} belongs to another server of mail, {}",
+                other.unwrap_or_default()
+            ));
         }
         match (&listener.default, is_default) {
             (Some(other), true) => {
@@ -113,6 +155,8 @@ impl Configuration {
         if is_native {
             listener.native.get_or_insert(place.clone());
         }
+        listener.is_implied |= is_implied;
+        listener.takes_ipv4 |= takes_ipv4;
         Ok(())
     }
 
@@ -178,20 +222,30 @@ impl Configuration {
         }
         let faults = self.faults();
         if !faults.is_empty() {
-            return Err(Error::new(faults.join("\nrealpeer: ")));
+            return Err(Error::with_hint(
+                faults.join("\nrealpeer: "),
+                "nginx does not start with this configuration.",
+            ));
         }
         let groups = self.groups(filter);
         if groups.is_empty() {
-            return Err(Error::with_hint(
-                "the configuration has no such listener",
-                "Name the main configuration, and not a file that it includes.",
-            ));
+            return Err(match filter {
+                Some(filter) if !self.listeners.is_empty() => Error::with_hint(
+                    format!("the configuration has no such listener: {filter:?} is in no address"),
+                    "Without --listener all of them are listed.",
+                ),
+                _ => Error::with_hint(
+                    "the configuration has no such listener, and no other one",
+                    "Name the main configuration, and not a file that it includes.",
+                ),
+            });
         }
-        let mut verdict = Verdict::Fine;
+        let mut verdict = match self.skipped.is_empty() {
+            true => Verdict::Fine,
+            false => Verdict::Incomplete,
+        };
         for group in groups {
-            if self.say_group(&group, sources, out)? == Verdict::Refused {
-                verdict = Verdict::Refused;
-            }
+            verdict = verdict.max(self.say_group(&group, sources, out)?);
         }
         Ok(verdict)
     }
@@ -202,16 +256,15 @@ impl Configuration {
         sources: &[Source],
         out: &mut dyn Write,
     ) -> Result<Verdict, Error> {
-        let Listener { key, servers, .. } = group.first;
-        let server = servers.first().and_then(|&at| self.servers.get(at));
-        let Some(Server { name, place, level, .. }) = server else { return Ok(Verdict::Fine) };
+        let Listener { key, servers, native, takes_ipv4, .. } = group.first;
+        let servers: Vec<_> = servers.iter().filter_map(|&at| self.servers.get(at)).collect();
+        let Some(Server { name, place, level, realip, .. }) = servers.first() else {
+            return Ok(Verdict::Fine);
+        };
         writeln!(out, "{} {}, server \"{name}\" ({place})", key.subsystem, group.address())?;
-        if matches!(key.host, Host::Name(_)) {
-            writeln!(
-                out,
-                "  names are not looked up: if another listener has the address of this one, they \
-                 share one default server, which rules both"
-            )?;
+        let is_complete = self.say_what_is_unknown(group, out)?;
+        if key.subsystem == "http" {
+            say_realip(&servers, out)?;
         }
         if key.is_udp {
             writeln!(
@@ -220,8 +273,19 @@ impl Configuration {
             )?;
             return Ok(Verdict::Fine);
         }
+        let can_connect = |peer| key.host.can_be_reached_by(peer, *takes_ipv4);
+        if let Some(native) = native {
+            native::say(native, key.subsystem, realip, sources, can_connect, out)?;
+            return Ok(Verdict::Native);
+        }
         if level.rules.is_empty() {
-            writeln!(out, "  no rules: every source is served with its own address")?;
+            match is_complete {
+                true => writeln!(
+                    out,
+                    "  no rules: no header is read, every connection keeps the address of its source"
+                )?,
+                false => writeln!(out, "  no rules in the files that were read")?,
+            }
             return Ok(Verdict::Fine);
         }
         for (name, value) in level.settings() {
@@ -233,6 +297,70 @@ impl Configuration {
             }
             return Ok(Verdict::Fine);
         }
-        answer(&level.rules, sources, |peer| key.host.can_be_reached_by(peer), "  ", out)
+        answer(&level.rules, sources, can_connect, "  ", out)
     }
+
+    /// Says what this program does not know of a listener, and whether all files were
+    /// read that may have something for it.
+    fn say_what_is_unknown(&self, group: &Group<'_>, out: &mut dyn Write) -> Result<bool, Error> {
+        let Listener { key, servers, is_implied, .. } = group.first;
+        if matches!(key.host, Host::Name(_)) {
+            writeln!(
+                out,
+                "  names are not looked up: if another listener has the address of this one, the two \
+                 are one, with one default server, and proxy_protocol of either holds for both"
+            )?;
+        }
+        if *is_implied {
+            writeln!(
+                out,
+                "  no listen: the port is 80, but 8000 where nginx is not started by root"
+            )?;
+        }
+        if key.subsystem == "stream" && servers.len() > 1 {
+            writeln!(
+                out,
+                "  shared by {} servers, which nginx takes from 1.25.5 on; older ones do not start",
+                servers.len()
+            )?;
+        }
+        let mut skipped =
+            self.skipped.iter().filter(|it| it.subsystem == Some(key.subsystem)).peekable();
+        let is_complete = skipped.peek().is_none();
+        for Skipped { place, .. } in skipped {
+            writeln!(
+                out,
+                "  incomplete: a file was left out in {place}, with what it may say of this \
+                 listener"
+            )?;
+        }
+        Ok(is_complete)
+    }
+}
+
+/// Says where requests have another address than the connection, as far as that does
+/// not come from the PROXY protocol.
+fn say_realip(servers: &[&Server], out: &mut dyn Write) -> Result<(), Error> {
+    let Some(Server { realip, .. }) = servers.first() else { return Ok(()) };
+    if realip.header() != "proxy_protocol" && !realip.from().is_empty() {
+        let from: Vec<_> = realip.from().iter().map(|from| from.text.as_str()).collect();
+        let place = realip.from().first().map(|from| from.place.to_string());
+        writeln!(
+            out,
+            "  per request, real_ip_header {} replaces the address if that is of {} ({})",
+            realip.header(),
+            from.join(" "),
+            place.unwrap_or_default()
+        )?;
+    }
+    let other = servers.iter().find(|other| !other.realip.same(realip));
+    let deeper = servers.iter().find_map(|server| server.realip.deeper.as_ref());
+    let other = other.and_then(|other| other.realip.place.as_ref().or(Some(&other.place)));
+    if let Some(place) = deeper.or(other) {
+        writeln!(
+            out,
+            "  per request, set_real_ip_from and real_ip_header may differ: see {place}"
+        )?;
+    }
+    Ok(())
 }

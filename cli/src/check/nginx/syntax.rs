@@ -3,14 +3,14 @@
 //! The rules are those of nginx's own reader and no more: what a directive means,
 //! and whether it exists, is not known here.
 
+use std::fmt;
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::str::Chars;
 
-use super::include;
+use super::files::Files;
 use crate::check::rules::Place;
-use crate::input;
 
 /// `name argument...;`, or with a block behind it.
 #[derive(Debug)]
@@ -24,31 +24,60 @@ pub(super) struct Directive {
 /// Files within files within files: more than that is a circle.
 const DEEPEST: usize = 64;
 
-/// The directives of a configuration, with all that it includes.
-pub(super) fn read(path: &Path) -> Result<Vec<Directive>, String> {
-    // Where nginx looks for included files with a relative name.
-    let prefix = path.parent().unwrap_or(Path::new("")).to_owned();
-    file(path, &prefix, DEEPEST)
+/// The name of an `include` that was left out. All others are replaced by what they
+/// include.
+pub(super) const INCLUDE: &str = "include";
+
+/// A configuration as it was read.
+#[derive(Debug)]
+pub(super) struct Text {
+    pub(super) directives: Vec<Directive>,
+    /// Included files that cannot be read, each with the place of its `include`, which
+    /// stays in the tree.
+    pub(super) missing: Vec<String>,
+    /// Patterns in folders that are not there.
+    pub(super) warnings: Vec<String>,
 }
 
-fn file(path: &Path, prefix: &Path, depth: usize) -> Result<Vec<Directive>, String> {
-    let bytes = input::read(Some(path)).map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&bytes);
+/// Reads `main` with all that it includes from `files`.
+pub(super) fn read(main: &Path, text: &[u8], files: &Files) -> Result<Text, String> {
+    // Where nginx looks for included files with a relative name.
+    let prefix = main.parent().unwrap_or(Path::new(""));
+    let mut source = Source { files, prefix, missing: Vec::new(), warnings: Vec::new() };
+    let directives = file(main, text, &mut source, DEEPEST)?;
+    Ok(Text { directives, missing: source.missing, warnings: source.warnings })
+}
+
+/// What all files of a configuration have in common.
+struct Source<'a> {
+    files: &'a Files,
+    prefix: &'a Path,
+    missing: Vec<String>,
+    warnings: Vec<String>,
+}
+
+fn file(
+    path: &Path,
+    text: &[u8],
+    source: &mut Source<'_>,
+    depth: usize,
+) -> Result<Vec<Directive>, String> {
+    let text = String::from_utf8_lossy(text);
     let mut reader = Reader {
         chars: text.chars().peekable(),
         file: Rc::new(path.to_owned()),
         line: 1,
-        prefix,
+        source,
         depth,
     };
     reader.directives(None, DEEPEST)
 }
 
-struct Reader<'a> {
+struct Reader<'a, 'b> {
     chars: Peekable<Chars<'a>>,
     file: Rc<PathBuf>,
     line: usize,
-    prefix: &'a Path,
+    source: &'a mut Source<'b>,
     /// How many files may still be opened within this one.
     depth: usize,
 }
@@ -62,7 +91,7 @@ enum Token {
     Close,
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
     fn place(&self) -> Place {
         Place { file: Rc::clone(&self.file), line: self.line }
     }
@@ -95,8 +124,16 @@ impl Reader<'_> {
                         self.place()
                     ));
                 }
-                Some(Token::End | Token::Open) => {
-                    return Err(format!("{}: a directive has no name", self.place()));
+                Some(token @ (Token::End | Token::Open)) => {
+                    let place = self.place();
+                    // "{{ ... }}" and "{% ... %}"
+                    return Err(match self.chars.peek() {
+                        Some('{' | '%') if token == Token::Open => format!(
+                            "{place}: this is a template and no configuration yet; check what is \
+                             made from it"
+                        ),
+                        _ => format!("{place}: a directive has no name"),
+                    });
                 }
                 None => match opened {
                     None => return Ok(directives),
@@ -105,7 +142,7 @@ impl Reader<'_> {
             };
             let directive = self.directive(name, place, deeper)?;
             match directive.name.as_str() {
-                "include" => directives.extend(self.include(&directive)?),
+                INCLUDE => directives.extend(self.include(directive)?),
                 _ => directives.push(directive),
             }
         }
@@ -264,20 +301,45 @@ impl Reader<'_> {
         true
     }
 
-    fn include(&self, directive: &Directive) -> Result<Vec<Directive>, String> {
+    fn include(&mut self, directive: Directive) -> Result<Vec<Directive>, String> {
         let place = &directive.place;
-        let [pattern] = directive.args.as_slice() else {
+        let ([pattern], None) = (directive.args.as_slice(), &directive.block) else {
             return Err(format!("{place}: \"include\" takes one file"));
         };
         let Some(depth) = self.depth.checked_sub(1) else {
             return Err(format!("{place}: files include each other in a circle"));
         };
-        let found = include::files(&self.prefix.join(pattern))
-            .map_err(|error| format!("{place}: cannot include {pattern}: {error}"))?;
+        let cannot =
+            |name: &dyn fmt::Display, error| format!("{place}: cannot include {name}: {error}");
         let mut directives = Vec::new();
-        for path in found {
-            let included = file(&path, self.prefix, depth);
-            directives.extend(included.map_err(|error| with_place(place, &path, error))?);
+        let mut is_missing = false;
+        let full = self.source.prefix.join(pattern);
+        match self.source.files.find(&full) {
+            Ok(paths) => {
+                let missing = self.source.files.missing_folder(&full);
+                if let (true, Some(folder)) = (paths.is_empty(), missing) {
+                    self.source.warnings.push(format!(
+                        "{place}: nothing is included by {pattern}: there is no folder {}",
+                        folder.display()
+                    ));
+                }
+                for path in paths {
+                    match self.source.files.read(&path) {
+                        Ok(text) => directives.extend(file(&path, &text, self.source, depth)?),
+                        Err(error) => {
+                            self.source.missing.push(cannot(&path.display(), error));
+                            is_missing = true;
+                        }
+                    }
+                }
+            }
+            Err(error) => {
+                self.source.missing.push(cannot(pattern, error));
+                is_missing = true;
+            }
+        }
+        if is_missing {
+            directives.push(directive);
         }
         Ok(directives)
     }
@@ -288,28 +350,23 @@ fn is_blank(char: char) -> bool {
     matches!(char, ' ' | '\t' | '\r' | '\n')
 }
 
-/// A file that cannot be read is known by who includes it, a fault within by
-/// itself.
-fn with_place(place: &Place, path: &Path, error: String) -> String {
-    match error.strip_prefix(&format!("{}: ", path.display())) {
-        Some(reason) => format!("{place}: cannot include {}: {reason}", path.display()),
-        None => error,
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::fs;
 
-    use super::{Directive, read};
+    use super::{Directive, Files, read};
 
     fn parse(text: &str) -> Result<Vec<Directive>, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("nginx.conf");
         fs::write(&path, text).unwrap();
         let name = format!("{}/", folder.path().display());
-        read(&path).map_err(|error| error.replace(&name, ""))
+        match read(&path, text.as_bytes(), &Files::Disk) {
+            Ok(text) if text.missing.is_empty() => Ok(text.directives),
+            Ok(text) => Err(text.missing.join("\n").replace(&name, "")),
+            Err(error) => Err(error.replace(&name, "")),
+        }
     }
 
     #[track_caller]
@@ -362,6 +419,10 @@ mod tests {
             ("a;\n}\n", "nginx.conf:2: \"}\" closes a block that is not open"),
             ("a;\n'b;\n", "nginx.conf:2: the quote ' is never closed"),
             (";", "nginx.conf:1: a directive has no name"),
+            ("a;\n{{ if .X }} b; {{ end }}", "nginx.conf:2: this is a template"),
+            ("{% for x in y %}", "nginx.conf:1: this is a template"),
+            ("include a;\ninclude b;", "a: No such file or directory (os error 2)\nnginx.conf:2: "),
+            ("include x {\n}", "nginx.conf:1: \"include\" takes one file"),
             ("include a b;", "nginx.conf:1: \"include\" takes one file"),
             ("a;\ninclude other.conf;", "nginx.conf:2: cannot include other.conf: No such file"),
             ("include nginx.conf;", "nginx.conf:1: files include each other in a circle"),
