@@ -219,9 +219,20 @@ static const char *mod_realpeer_add_rule(cmd_parms *cmd,
         conf->rules = rules;
     }
 
+    if (strcmp(source, "unix:") == 0) {
+        return "source \"unix:\" in RealPeer covers nothing, Apache httpd has "
+               "no Unix listeners, remove it";
+    }
+
     rv = realpeer_rule_parse(source, strlen(source), policy,
                              (uint32_t) rules->rules->nelts, &rule,
                              sizeof(rule));
+
+    if (rv == REALPEER_ERROR_BAD_SOURCE) {
+        return apr_psprintf(cmd->pool,
+                            "invalid source \"%s\" in RealPeer: not an IPv4 or "
+                            "IPv6 address, a CIDR block or \"all\"", source);
+    }
 
     if (rv < 0) {
         return apr_psprintf(cmd->pool, "invalid source \"%s\" in RealPeer: %s",

@@ -1340,6 +1340,33 @@ int32_t realpeer_write_ssl(uint8_t client,
                            size_t size);
 
 /**
+ * Chooses source and destination for a header to the next server in a row.
+ * They are of one family, whatever the addresses given are of: version 1 has
+ * no other lines.
+ *
+ * The destination is the first of `server` and `local` that is of the client's
+ * family and an address at all (0.0.0.0 and :: are none). Where neither is,
+ * both become IPv6, with the IPv4 ones among them mapped, and ::ffff:0.0.0.0
+ * stands for one that is not known: the client is never left out.
+ *
+ * @param client `client` of a realpeer_decision
+ * @param server `server` of a realpeer_decision; NULL or without an IP address
+ *   where it is not known
+ * @param local our own end of the connection; NULL or without an IP address
+ *   where it has none, as on a Unix socket
+ * @param source,destination filled in
+ * @param out_size sizeof(realpeer_address)
+ * @return 0; REALPEER_ERROR_NOT_FOUND where `client` has no IP address;
+ *   REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_relayed(const struct realpeer_address *client,
+                         const struct realpeer_address *server,
+                         const struct realpeer_address *local,
+                         struct realpeer_address *source,
+                         struct realpeer_address *destination,
+                         size_t out_size);
+
+/**
  * The policy of a word.
  *
  * @return REALPEER_POLICY_*; REALPEER_ERROR_BAD_POLICY;

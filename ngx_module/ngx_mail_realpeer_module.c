@@ -12,7 +12,13 @@
 #include "ngx_realpeer.h"
 
 
+/* no header of nginx has it */
+extern ngx_module_t  ngx_mail_module;
+
+
 static char *ngx_mail_realpeer_init_conf(ngx_cycle_t *cycle, void *conf);
+static void ngx_mail_realpeer_wrap_senders(ngx_cycle_t *cycle);
+static void ngx_mail_realpeer_init_session(ngx_connection_t *c);
 static void *ngx_mail_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
     ngx_realpeer_addr_t *addr);
 
@@ -92,11 +98,105 @@ ngx_mail_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    ngx_mail_realpeer_wrap_senders(cycle);
+
     if (ngx_realpeer_zone_measure(cycle) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* servers that send the header themselves are given both ends for it */
+
+static void
+ngx_mail_realpeer_wrap_senders(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                  i, n;
+    ngx_listening_t            *ls;
+    ngx_mail_listen_t          *listen;
+    ngx_mail_conf_ctx_t        *ctx;
+    ngx_realpeer_port_t        *port;
+    ngx_mail_core_main_conf_t  *cmcf;
+
+    ctx = (ngx_mail_conf_ctx_t *) ngx_get_conf(cycle->conf_ctx,
+                                               ngx_mail_module);
+    if (ctx == NULL) {
+        return;
+    }
+
+    cmcf = ctx->main_conf[ngx_mail_core_module.ctx_index];
+    n = 0;
+
+    listen = cmcf->listen.elts;
+    for (i = 0; i < cmcf->listen.nelts; i++) {
+        ctx = listen[i].ctx;
+
+        if (!ngx_realpeer_sends(cycle, "ngx_mail_proxy_module", ctx->srv_conf))
+        {
+            continue;
+        }
+
+        ngx_realpeer_check_sender(cycle, listen[i].sockaddr,
+                                  &listen[i].addr_text,
+                        ctx->srv_conf[ngx_mail_realpeer_module.ctx_index]);
+        n++;
+    }
+
+    if (n == 0) {
+        return;
+    }
+
+    ls = cycle->listening.elts;
+    for (i = 0; i < cycle->listening.nelts; i++) {
+
+        if (ls[i].handler != ngx_realpeer_init_connection) {
+            continue;
+        }
+
+        port = ls[i].servers;
+
+        if (port->handler == ngx_mail_init_connection) {
+            port->handler = ngx_mail_realpeer_init_session;
+        }
+    }
+}
+
+
+/*
+ * The sender runs when the login server has agreed, with no hook before it.
+ * But nothing else looks at the local end once the server has been found.
+ */
+
+static void
+ngx_mail_realpeer_init_session(ngx_connection_t *c)
+{
+    ngx_uint_t           ended;
+    ngx_realpeer_ctx_t  *ctx;
+
+    ctx = ngx_realpeer_get_client(c);
+
+    if (ctx == NULL) {
+        ngx_mail_init_connection(c);
+        return;
+    }
+
+    ended = 0;
+    ctx->ended = &ended;
+
+    ngx_mail_init_connection(c);
+
+    if (ended) {
+        /* the session, and the connection and its memory with it */
+        return;
+    }
+
+    ctx->ended = NULL;
+
+    if (ngx_realpeer_relay(c) != NGX_OK) {
+        ngx_mail_close_connection(c);
+    }
 }
 
 

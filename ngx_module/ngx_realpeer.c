@@ -136,13 +136,19 @@ ngx_realpeer_init_connection(ngx_connection_t *c)
 
 
 /*
- * Nothing to clean up: the handler is what a context is recognised by among
- * the cleanups of a pool.  A connection has no room of its own for modules.
+ * There is hardly anything to clean up: the handler is what a context is
+ * recognised by among the cleanups of a pool.  A connection has no room of its
+ * own for modules.
  */
 
 static void
 ngx_realpeer_cleanup(void *data)
 {
+    ngx_realpeer_ctx_t  *ctx = data;
+
+    if (ctx->ended) {
+        *ctx->ended = 1;
+    }
 }
 
 
@@ -167,6 +173,33 @@ ngx_realpeer_get_ctx(ngx_connection_t *c, ngx_uint_t pending)
         ctx = cln->data;
 
         if (!pending || ctx->recv) {
+            return ctx;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* the context of whose header c->sockaddr is; NULL if that is the peer */
+
+ngx_realpeer_ctx_t *
+ngx_realpeer_get_client(ngx_connection_t *c)
+{
+    ngx_pool_cleanup_t  *cln;
+    ngx_realpeer_ctx_t  *ctx;
+
+    for (cln = c->pool->cleanup; cln; cln = cln->next) {
+
+        if (cln->handler != ngx_realpeer_cleanup) {
+            continue;
+        }
+
+        ctx = cln->data;
+
+        if (ctx->decision.action == REALPEER_ACTION_ACCEPT
+            && ctx->decision.client.family != REALPEER_FAMILY_UNSPEC)
+        {
             return ctx;
         }
     }

@@ -56,6 +56,8 @@ typedef struct {
     /* the first directive of ours at this level; no file: there is none */
     ngx_realpeer_place_t           place;
 
+    void                         (*content)(void);    /* of one that sends */
+
     unsigned                       off:1;
     unsigned                       prepared:1;
     unsigned                       log_rate_set:1;
@@ -139,6 +141,15 @@ typedef struct {
     ngx_str_t                      addr_text;
 
     ngx_str_t                      tlvs;
+
+    /* both ends as they were before they became those of a sender */
+    struct sockaddr               *client_sockaddr;
+    struct sockaddr               *local_sockaddr;
+    struct sockaddr               *relayed;    /* c->local_sockaddr since */
+    socklen_t                      client_socklen;
+    socklen_t                      local_socklen;
+
+    ngx_uint_t                    *ended;      /* is told of the end */
 
     u_char                        *start;
     u_char                        *pos;
@@ -236,6 +247,7 @@ ngx_realpeer_addr_t *ngx_realpeer_find_addr(ngx_connection_t *c,
 void ngx_realpeer_init_connection(ngx_connection_t *c);
 ngx_realpeer_ctx_t *ngx_realpeer_get_ctx(ngx_connection_t *c,
     ngx_uint_t pending);
+ngx_realpeer_ctx_t *ngx_realpeer_get_client(ngx_connection_t *c);
 ngx_int_t ngx_realpeer_keep(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
     u_char *from, size_t room);
 void ngx_realpeer_close(ngx_connection_t *c);
@@ -253,8 +265,18 @@ void ngx_realpeer_log_exit_process(ngx_cycle_t *cycle);
 /* ngx_realpeer_client.c: connections that go on */
 
 void ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
+ngx_int_t ngx_realpeer_sockaddr(ngx_pool_t *pool, realpeer_address *address,
+    struct sockaddr **sockaddr, socklen_t *socklen);
 ngx_int_t ngx_realpeer_address_text(ngx_pool_t *pool,
     realpeer_address *address, ngx_str_t *text);
+
+/* ngx_realpeer_relay.c: what nginx's own senders of the header write */
+
+ngx_uint_t ngx_realpeer_sends(ngx_cycle_t *cycle, char *sender,
+    void **srv_conf);
+void ngx_realpeer_check_sender(ngx_cycle_t *cycle, struct sockaddr *sockaddr,
+    ngx_str_t *listen, ngx_realpeer_conf_t *rcf);
+ngx_int_t ngx_realpeer_relay(ngx_connection_t *c);
 
 /* ngx_realpeer_zone.c: what is counted, and where */
 

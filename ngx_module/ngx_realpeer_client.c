@@ -13,8 +13,6 @@ static ngx_int_t ngx_realpeer_keep_tlvs(ngx_connection_t *c,
     ngx_realpeer_ctx_t *ctx);
 static ngx_int_t ngx_realpeer_set_client(ngx_connection_t *c,
     ngx_realpeer_ctx_t *ctx);
-static ngx_int_t ngx_realpeer_set_sockaddr(ngx_connection_t *c,
-    realpeer_address *address);
 static ngx_int_t ngx_realpeer_set_native(ngx_connection_t *c,
     ngx_realpeer_ctx_t *ctx);
 static ssize_t ngx_realpeer_recv(ngx_connection_t *c, u_char *buf,
@@ -134,7 +132,8 @@ ngx_realpeer_set_client(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
     }
 #endif
 
-    if (ngx_realpeer_set_sockaddr(c, client) != NGX_OK
+    if (ngx_realpeer_sockaddr(c->pool, client, &c->sockaddr, &c->socklen)
+        != NGX_OK
         || ngx_realpeer_address_text(c->pool, client, &c->addr_text) != NGX_OK)
     {
         return NGX_ERROR;
@@ -144,25 +143,26 @@ ngx_realpeer_set_client(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 }
 
 
-static ngx_int_t
-ngx_realpeer_set_sockaddr(ngx_connection_t *c, realpeer_address *address)
+ngx_int_t
+ngx_realpeer_sockaddr(ngx_pool_t *pool, realpeer_address *address,
+    struct sockaddr **sockaddr, socklen_t *socklen)
 {
-    socklen_t         socklen;
-    struct sockaddr  *sockaddr;
+    socklen_t         len;
+    struct sockaddr  *sa;
 
-    socklen = sizeof(ngx_sockaddr_t);
+    len = sizeof(ngx_sockaddr_t);
 
-    sockaddr = ngx_palloc(c->pool, socklen);
-    if (sockaddr == NULL) {
+    sa = ngx_palloc(pool, len);
+    if (sa == NULL) {
         return NGX_ERROR;
     }
 
-    if (realpeer_address_to_sockaddr(address, sockaddr, &socklen) != 0) {
+    if (realpeer_address_to_sockaddr(address, sa, &len) != 0) {
         return NGX_ERROR;
     }
 
-    c->sockaddr = sockaddr;
-    c->socklen = socklen;
+    *sockaddr = sa;
+    *socklen = len;
 
     return NGX_OK;
 }

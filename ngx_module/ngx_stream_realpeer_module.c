@@ -17,9 +17,21 @@ static ngx_int_t ngx_stream_realpeer_get_variable(ngx_stream_session_t *s,
 static ngx_int_t ngx_stream_realpeer_get_tlv(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
 
+static void ngx_stream_realpeer_wrap_own(ngx_stream_core_main_conf_t *cmcf);
+static ngx_int_t ngx_stream_realpeer_get_own(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data);
+
 static char *ngx_stream_realpeer_init_conf(ngx_cycle_t *cycle, void *conf);
 static ngx_int_t ngx_stream_realpeer_listen(ngx_cycle_t *cycle,
     ngx_stream_core_main_conf_t *cmcf);
+static void ngx_stream_realpeer_wrap_senders(ngx_cycle_t *cycle,
+    ngx_stream_core_main_conf_t *cmcf);
+static void ngx_stream_realpeer_send(ngx_stream_session_t *s);
+static void ngx_stream_realpeer_check_senders(ngx_cycle_t *cycle,
+    ngx_stream_core_main_conf_t *cmcf);
+static void ngx_stream_realpeer_check_sender(ngx_cycle_t *cycle,
+    struct sockaddr *sockaddr, ngx_str_t *listen, ngx_stream_conf_ctx_t *ctx,
+    ngx_stream_conf_ctx_t *ruling);
 #if (NGX_REALPEER_STREAM_NAMES)
 static ngx_int_t ngx_stream_realpeer_check_servers(ngx_cycle_t *cycle,
     ngx_stream_core_main_conf_t *cmcf);
@@ -97,6 +109,18 @@ ngx_module_t  ngx_stream_realpeer_core_module = {
 };
 
 
+/* what ngx_stream_realpeer_get_own() stands in for */
+
+static ngx_stream_variable_t  ngx_stream_realpeer_own[] = {
+
+    { ngx_string("binary_remote_addr"), NULL, NULL, 0, 0, 0 },
+    { ngx_string("server_addr"), NULL, NULL, 0, 0, 0 },
+    { ngx_string("server_port"), NULL, NULL, 0, 0, 0 },
+
+      ngx_stream_null_variable
+};
+
+
 static ngx_int_t
 ngx_stream_realpeer_add_variables(ngx_conf_t *cf)
 {
@@ -121,6 +145,9 @@ ngx_stream_realpeer_add_variables(ngx_conf_t *cf)
 
     var->get_handler = ngx_stream_realpeer_get_tlv;
 
+    ngx_stream_realpeer_wrap_own(ngx_stream_conf_get_module_main_conf(cf,
+                                                    ngx_stream_core_module));
+
     return NGX_OK;
 }
 
@@ -139,6 +166,86 @@ ngx_stream_realpeer_get_tlv(ngx_stream_session_t *s,
 {
     return ngx_realpeer_tlv_variable(s->connection, s->connection->pool, v,
                                      data);
+}
+
+
+/* variables of nginx that read what is changed for its senders */
+
+static void
+ngx_stream_realpeer_wrap_own(ngx_stream_core_main_conf_t *cmcf)
+{
+    ngx_uint_t              i, n;
+    ngx_hash_key_t         *key;
+    ngx_stream_variable_t  *own, *var;
+
+    key = cmcf->variables_keys->keys.elts;
+    for (i = 0; i < cmcf->variables_keys->keys.nelts; i++) {
+        var = key[i].value;
+
+        for (n = 0; ngx_stream_realpeer_own[n].name.len; n++) {
+            own = &ngx_stream_realpeer_own[n];
+
+            if (key[i].key.len != own->name.len
+                || ngx_strncmp(key[i].key.data, own->name.data, own->name.len)
+                   != 0)
+            {
+                continue;
+            }
+
+            own->get_handler = var->get_handler;
+            own->data = var->data;
+
+            var->get_handler = ngx_stream_realpeer_get_own;
+            var->data = n;
+        }
+    }
+}
+
+
+/* as it is without us */
+
+static ngx_int_t
+ngx_stream_realpeer_get_own(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data)
+{
+    socklen_t               socklen, local_socklen;
+    ngx_int_t               rc;
+    struct sockaddr        *sockaddr, *local_sockaddr;
+    ngx_connection_t       *c;
+    ngx_realpeer_ctx_t     *ctx;
+    ngx_stream_variable_t  *own;
+
+    c = s->connection;
+    ctx = ngx_realpeer_get_client(c);
+    own = &ngx_stream_realpeer_own[data];
+
+    if (ctx == NULL || c->local_sockaddr != ctx->relayed) {
+        return own->get_handler(s, v, own->data);
+    }
+
+    sockaddr = c->sockaddr;
+    socklen = c->socklen;
+    local_sockaddr = c->local_sockaddr;
+    local_socklen = c->local_socklen;
+
+    c->sockaddr = ctx->client_sockaddr;
+    c->socklen = ctx->client_socklen;
+    c->local_sockaddr = ctx->local_sockaddr;
+    c->local_socklen = ctx->local_socklen;
+
+    rc = own->get_handler(s, v, own->data);
+
+    /* for a wildcard address nginx has asked the socket */
+
+    ctx->local_sockaddr = c->local_sockaddr;
+    ctx->local_socklen = c->local_socklen;
+
+    c->sockaddr = sockaddr;
+    c->socklen = socklen;
+    c->local_sockaddr = local_sockaddr;
+    c->local_socklen = local_socklen;
+
+    return rc;
 }
 
 
@@ -182,7 +289,127 @@ ngx_stream_realpeer_listen(ngx_cycle_t *cycle,
         return NGX_ERROR;
     }
 
+    ngx_stream_realpeer_wrap_senders(cycle, cmcf);
+    ngx_stream_realpeer_check_senders(cycle, cmcf);
+
     return NGX_OK;
+}
+
+
+/* a server that sends the header itself is given both ends of the connection */
+
+static void
+ngx_stream_realpeer_wrap_senders(ngx_cycle_t *cycle,
+    ngx_stream_core_main_conf_t *cmcf)
+{
+    ngx_uint_t                     s;
+    ngx_realpeer_conf_t           *rcf;
+    ngx_stream_core_srv_conf_t   **cscf;
+
+    cscf = cmcf->servers.elts;
+    for (s = 0; s < cmcf->servers.nelts; s++) {
+
+        if (cscf[s]->handler == NULL
+            || !ngx_realpeer_sends(cycle, "ngx_stream_proxy_module",
+                                   cscf[s]->ctx->srv_conf))
+        {
+            continue;
+        }
+
+        rcf = cscf[s]->ctx->srv_conf[ngx_stream_realpeer_module.ctx_index];
+
+        rcf->content = (void (*)(void)) cscf[s]->handler;
+        cscf[s]->handler = ngx_stream_realpeer_send;
+    }
+}
+
+
+static void
+ngx_stream_realpeer_send(ngx_stream_session_t *s)
+{
+    ngx_connection_t               *c;
+    ngx_realpeer_conf_t            *rcf;
+    ngx_stream_content_handler_pt   content;
+
+    c = s->connection;
+
+    rcf = ngx_stream_get_module_srv_conf(s, ngx_stream_realpeer_module);
+    content = (ngx_stream_content_handler_pt) rcf->content;
+
+    /* the sender asks as well; after "pass" a wildcard is of any family */
+
+    if (ngx_realpeer_get_client(c)
+        && (ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK
+            || ngx_realpeer_relay(c) != NGX_OK))
+    {
+        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    content(s);
+}
+
+
+static void
+ngx_stream_realpeer_check_senders(ngx_cycle_t *cycle,
+    ngx_stream_core_main_conf_t *cmcf)
+{
+#if (NGX_REALPEER_STREAM_NAMES)
+
+    ngx_uint_t                     p, a, s;
+    ngx_stream_conf_addr_t        *addr;
+    ngx_stream_conf_port_t        *port;
+    ngx_stream_core_srv_conf_t   **cscf;
+
+    if (cmcf->ports == NULL) {
+        return;
+    }
+
+    port = cmcf->ports->elts;
+    for (p = 0; p < cmcf->ports->nelts; p++) {
+
+        addr = port[p].addrs.elts;
+        for (a = 0; a < port[p].addrs.nelts; a++) {
+
+            cscf = addr[a].servers.elts;
+            for (s = 0; s < addr[a].servers.nelts; s++) {
+                ngx_stream_realpeer_check_sender(cycle, addr[a].opt.sockaddr,
+                                                 &addr[a].opt.addr_text,
+                                                 cscf[s]->ctx,
+                                                 addr[a].default_server->ctx);
+            }
+        }
+    }
+
+#else
+
+    ngx_uint_t            i;
+    ngx_stream_listen_t  *listen;
+
+    listen = cmcf->listen.elts;
+    for (i = 0; i < cmcf->listen.nelts; i++) {
+        ngx_stream_realpeer_check_sender(cycle, listen[i].sockaddr,
+                                         &listen[i].addr_text, listen[i].ctx,
+                                         listen[i].ctx);
+    }
+
+#endif
+}
+
+
+static void
+ngx_stream_realpeer_check_sender(ngx_cycle_t *cycle, struct sockaddr *sockaddr,
+    ngx_str_t *listen, ngx_stream_conf_ctx_t *ctx,
+    ngx_stream_conf_ctx_t *ruling)
+{
+    ngx_uint_t  i;
+
+    i = ngx_stream_realpeer_module.ctx_index;
+
+    if (ngx_realpeer_sends(cycle, "ngx_stream_proxy_module", ctx->srv_conf)) {
+        ngx_realpeer_check_sender(cycle, sockaddr, listen,
+                                  ruling->srv_conf[i]);
+    }
 }
 
 

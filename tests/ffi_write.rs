@@ -262,3 +262,36 @@ fn datagrams() {
         );
     }
 }
+
+#[test]
+fn relaying_refuses_what_is_no_client() {
+    let none = realpeer_address::default();
+    let (client, server) = (address("[2001:db8::7]:1"), address("[2001:db8::1]:2"));
+    let size = size_of::<realpeer_address>();
+    let relayed = |client, server, local, size| {
+        let mut ends = [address("192.0.2.9:9"); 2];
+        let [source, destination] = &mut ends;
+        let result = unsafe { realpeer_relayed(client, server, local, source, destination, size) };
+        if result < 0 {
+            assert_eq!(ends, [address("192.0.2.9:9"); 2], "written without success");
+        }
+        (result, ends)
+    };
+    assert_eq!(relayed(&client, &server, &address("127.0.0.1:3"), size), (0, [client, server]));
+    assert_eq!(relayed(&client, &server, null(), size), (0, [client, server]));
+    assert_eq!(relayed(&client, &none, &server, size), (0, [client, server]));
+    assert_eq!(
+        relayed(&client, null(), null(), size),
+        (0, [client, address("[::ffff:0.0.0.0]:0")])
+    );
+    assert_eq!(relayed(&none, &server, &server, size).0, Error::NotFound as i32);
+    assert_eq!(relayed(null(), &server, &server, size).0, INVALID);
+    assert_eq!(relayed(&client, &server, &server, size - 1).0, INVALID);
+    let mut end = none;
+    for [source, destination] in [[null_mut(), &raw mut end], [&raw mut end, null_mut()]] {
+        let result =
+            unsafe { realpeer_relayed(&client, &server, &server, source, destination, size) };
+        assert_eq!(result, INVALID);
+        assert_eq!(end, none);
+    }
+}

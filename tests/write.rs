@@ -7,8 +7,8 @@
 use std::net::SocketAddr;
 
 use realpeer::{
-    Limits, MAX_HEADER, Outgoing, Progress, Ssl, Tlv, Transport, V1_MAX, WriteError, parse, types,
-    write_ssl, write_v1,
+    Limits, MAX_HEADER, Outgoing, Progress, Ssl, Tlv, Transport, V1_MAX, WriteError, parse,
+    relayed, types, write_ssl, write_v1,
 };
 use realpeer_testdata::encode;
 
@@ -340,5 +340,40 @@ fn every_error_says_something() {
         WriteError::InvalidTlv,
     ] {
         assert!(!error.to_string().is_empty());
+    }
+}
+
+/// Source and destination for the next server, whatever client, server and own end
+/// are of.
+#[test]
+fn what_is_relayed_is_of_one_family_and_names_the_client() {
+    for (client, server, local, source, destination) in [
+        // The header's own destination, whatever the listener is.
+        ("192.0.2.1:1", "198.51.100.7:2", "127.0.0.1:3", "192.0.2.1:1", "198.51.100.7:2"),
+        ("192.0.2.1:1", "198.51.100.7:2", "[::1]:3", "192.0.2.1:1", "198.51.100.7:2"),
+        ("192.0.2.1:1", "198.51.100.7:2", "", "192.0.2.1:1", "198.51.100.7:2"),
+        ("[2001:db8::1]:1", "[2001:db8::2]:2", "127.0.0.1:3", "[2001:db8::1]:1", "[2001:db8::2]:2"),
+        // As logs know them.
+        ("[::ffff:192.0.2.1]:1", "[::ffff:198.51.100.7]:2", "", "192.0.2.1:1", "198.51.100.7:2"),
+        // Our own end, if only that is of the client's family.
+        ("192.0.2.1:1", "[2001:db8::2]:2", "127.0.0.1:3", "192.0.2.1:1", "127.0.0.1:3"),
+        ("192.0.2.1:1", "0.0.0.0:2", "[::ffff:127.0.0.1]:3", "192.0.2.1:1", "127.0.0.1:3"),
+        ("[2001:db8::1]:1", "[::]:2", "[::1]:3", "[2001:db8::1]:1", "[::1]:3"),
+        ("192.0.2.1:1", "", "127.0.0.1:3", "192.0.2.1:1", "127.0.0.1:3"),
+        // Both as IPv6.
+        ("192.0.2.1:1", "[2001:db8::2]:2", "[::1]:3", "[::ffff:192.0.2.1]:1", "[2001:db8::2]:2"),
+        ("[2001:db8::1]:1", "198.51.100.7:2", "", "[2001:db8::1]:1", "[::ffff:198.51.100.7]:2"),
+        ("[2001:db8::1]:1", "[::]:2", "127.0.0.1:3", "[2001:db8::1]:1", "[::ffff:127.0.0.1]:3"),
+        // Nothing is known but the client.
+        ("192.0.2.1:1", "0.0.0.0:2", "", "[::ffff:192.0.2.1]:1", "[::ffff:0.0.0.0]:2"),
+        ("192.0.2.1:1", "0.0.0.0:2", "[::]:3", "[::ffff:192.0.2.1]:1", "[::ffff:0.0.0.0]:2"),
+        ("[2001:db8::1]:1", "", "", "[2001:db8::1]:1", "[::ffff:0.0.0.0]:0"),
+    ] {
+        let known = |text: &str| if text.is_empty() { None } else { Some(address(text)) };
+        let pair = relayed(address(client), known(server), known(local));
+        assert_eq!(pair, (address(source), address(destination)), "{client} {server} {local}");
+        let mut line = [0; V1_MAX];
+        let len = write_v1(Some(pair), &mut line).expect("one family");
+        assert!(matches!(parse(&line[..len], &Limits::default()), Ok(Progress::Done(_))));
     }
 }

@@ -84,6 +84,18 @@ check_line(const realpeer_address *source, const realpeer_address *destination,
 
 
 static void
+check_relayed(const realpeer_address *client, const realpeer_address *server,
+    const realpeer_address *local, const char *wanted)
+{
+    realpeer_address  source, destination;
+
+    check(realpeer_relayed(client, server, local, &source, &destination,
+                           sizeof(source)) == 0, "%s", wanted);
+    check_line(&source, &destination, wanted);
+}
+
+
+static void
 check_lines(void)
 {
     realpeer_address  v4, v6, mapped, un;
@@ -105,6 +117,13 @@ check_lines(void)
           == REALPEER_ERROR_MIXED_FAMILIES, "mixed");
     check(realpeer_write_v1(&v4, NULL, fence - ROOM, ROOM)
           == REALPEER_ERROR_BAD_ADDRESS, "one");
+
+    check_relayed(&v6, &v6, &un,
+                  "PROXY TCP6 2001:db8::1 2001:db8::1 443 443\r\n");
+    check_relayed(&v4, &v6, &mapped,
+                  "PROXY TCP4 192.0.2.1 192.0.2.1 56324 56324\r\n");
+    check_relayed(&v4, &v6, NULL,
+                  "PROXY TCP6 ::ffff:c000:201 2001:db8::1 56324 443\r\n");
 }
 
 

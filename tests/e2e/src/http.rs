@@ -16,7 +16,7 @@ impl Response {
     /// Reads one answer and not a byte past it. A connection that ends first
     /// is a panic that tells what had come.
     #[track_caller]
-    pub(crate) fn read(stream: &mut impl Read) -> Self {
+    pub fn read(stream: &mut impl Read) -> Self {
         let mut head = Vec::new();
         until(stream, &mut head, b"\r\n\r\n");
         let mut response = Self::parse_head(&head);

@@ -60,7 +60,7 @@ fn host(port: &str, name: &str, directives: &str) -> String {
     format!("<VirtualHost 127.0.0.1:{port}>\nServerName {name}\n{directives}\n</VirtualHost>\n")
 }
 
-const SOURCES: &str = "not an IPv4 or IPv6 address, a CIDR block, \"unix:\" or \"all\"";
+const SOURCES: &str = "not an IPv4 or IPv6 address, a CIDR block or \"all\"";
 const PREFIX: &str = "the prefix length must be 0 to 32 for IPv4, 0 to 128 for IPv6";
 
 #[test]
@@ -99,6 +99,16 @@ fn policies_and_sources_are_checked() {
     {
         let message = format!("invalid source \"{source}\" in RealPeer: {SOURCES}");
         cases.push(wrong(&format!("RealPeer require {source}"), 2, &message));
+    }
+    for policy in ["require", "optional", "strip", "direct", "refuse"] {
+        for sources in ["unix:", "192.0.2.1 unix:"] {
+            cases.push(wrong(
+                &format!("RealPeer {policy} {sources}"),
+                2,
+                "source \"unix:\" in RealPeer covers nothing, Apache httpd has no Unix \
+                 listeners, remove it",
+            ));
+        }
     }
     for source in ["192.0.2.0/33", "2001:db8::/129", "192.0.2.0/", "192.0.2.0/-1", "192.0.2.0/024"]
     {

@@ -23,6 +23,8 @@ enum Talk {
     KeptAlive,
     Tls,
     Stream,
+    /// With a header of nginx's own to the upstream.
+    Relayed,
 }
 
 /// Both versions by turns.
@@ -49,7 +51,7 @@ fn visit(port: u16, talk: Talk, authority: &Authority, count: usize) {
                 let mut tls = TlsClient::fused(client, authority, &header(n));
                 assert_eq!(tls.send(LAST).response().status, 204);
             }
-            Talk::Stream => {
+            Talk::Stream | Talk::Relayed => {
                 client.send([&header(n)[..], b"hello"].concat());
                 client.ending();
             }
@@ -76,10 +78,11 @@ fn set_up(
         "set_real_ip_from 127.0.0.0/8;".to_owned()
     };
     match talk {
-        Talk::Stream => {
+        Talk::Stream | Talk::Relayed => {
             let upstream = upstream.port();
+            let sends = if talk == Talk::Relayed { "on" } else { "off" };
             site.stream(format!(
-                "access_log off; \
+                "access_log off; proxy_protocol {sends}; \
                  server {{ {listen}; {directives} proxy_pass 127.0.0.1:{upstream}; }}"
             ));
             return port;
@@ -156,6 +159,19 @@ const PLAIN: [&[&str]; 12] = [
     &["close"],
 ];
 
+/// How often it reads depends on how fast client and upstream are.
+const PASSED_ON: [&[&str]; 9] = [
+    &["accept4"],
+    &["epoll_ctl"],
+    &["setsockopt"],
+    &["getsockopt"],
+    &["getsockname"],
+    &["getpeername"],
+    &["socket"],
+    &["connect"],
+    &["close"],
+];
+
 on_each_nginx! {
     fn a_plain_connection_costs_no_more_than_native(which) {
         compare_nginx(which, Talk::Http, &PLAIN);
@@ -179,12 +195,11 @@ on_each_nginx! {
     }
 
     fn a_connection_passed_on_costs_no_more_than_native(which) {
-        // How often it reads depends on how fast client and upstream are.
-        let groups: [&[&str]; 9] = [
-            &["accept4"], &["epoll_ctl"], &["setsockopt"], &["getsockopt"],
-            &["getsockname"], &["getpeername"], &["socket"], &["connect"], &["close"],
-        ];
-        compare_nginx(which, Talk::Stream, &groups);
+        compare_nginx(which, Talk::Stream, &PASSED_ON);
+    }
+
+    fn a_header_sent_on_costs_no_more_than_native(which) {
+        compare_nginx(which, Talk::Relayed, &PASSED_ON);
     }
 }
 
