@@ -461,6 +461,16 @@ enum realpeer_error
      * The text is no burst of lines.
      */
     REALPEER_ERROR_BAD_BURST = -78,
+    /**
+     * Nothing is connected to the socket, such as one that listens. The
+     * program has a mistake.
+     */
+    REALPEER_ERROR_NOT_CONNECTED = -79,
+    /**
+     * The address has no form in this family: an IPv6 client on a socket of
+     * AF_INET. Close the connection.
+     */
+    REALPEER_ERROR_OTHER_FAMILY = -80,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -1156,6 +1166,24 @@ int32_t realpeer_address_to_sockaddr(const struct realpeer_address *address,
                                      socklen_t *out_len);
 
 /**
+ * The same in a family of the caller's choice, such as that of its socket: for
+ * AF_INET6 an IPv4 address is mapped into IPv6 (`::ffff:192.0.2.1`), as the
+ * system does it on such sockets.
+ *
+ * @param family AF_INET or AF_INET6
+ * @param out at least `*out_len` bytes, at most a `struct sockaddr_storage`
+ * @param out_len in: the size of `out`; out: the size of what was written
+ * @return as realpeer_address_to_sockaddr; REALPEER_ERROR_OTHER_FAMILY where
+ *   the address has no form in that family: an IPv6 one for AF_INET, and any
+ *   for another family. Close the connection then: what is left is the
+ *   balancer's address, with the rights of the client.
+ */
+int32_t realpeer_address_to_family(const struct realpeer_address *address,
+                                   int family,
+                                   struct sockaddr *out,
+                                   socklen_t *out_len);
+
+/**
  * The address of a `struct sockaddr`, as getpeername() gives it: an IPv4 or
  * IPv6 address and its port, or REALPEER_FAMILY_UNIX without the path. IPv4
  * mapped into IPv6 becomes IPv4.
@@ -1521,6 +1549,10 @@ int32_t realpeer_receive_nowait(struct realpeer_receiver *receiver,
  * The real peer of a connection: the client that the decision names, or
  * whoever is at the other end of the socket. As getpeername().
  *
+ * The client may be of another family than the socket: an IPv6 one comes over
+ * a socket for IPv4 where the balancer has both. A program that cannot do with
+ * that calls realpeer_getpeername_own.
+ *
  * @param decision NULL for the socket's own
  * @param decision_size sizeof(realpeer_decision)
  * @param out room for a `struct sockaddr_storage`
@@ -1545,6 +1577,35 @@ int32_t realpeer_getsockname(int fd,
                              size_t decision_size,
                              struct sockaddr *out,
                              socklen_t *out_len);
+
+/**
+ * The real peer in the family of the socket: for programs that have room for a
+ * `struct sockaddr_in` only, or go by one form of an address. Over a socket of
+ * AF_INET6 an IPv4 client is mapped (`::ffff:192.0.2.1`), as the system does
+ * it.
+ *
+ * @param out room for an address of the socket's family
+ * @return as realpeer_getpeername; REALPEER_ERROR_OTHER_FAMILY where the
+ *   client has no address in that family: an IPv6 client over AF_INET, any
+ *   client that a header names over a Unix socket. Close the connection then:
+ *   what is left is the balancer's address, with the rights of the client.
+ */
+int32_t realpeer_getpeername_own(int fd,
+                                 const struct realpeer_decision *decision,
+                                 size_t decision_size,
+                                 struct sockaddr *out,
+                                 socklen_t *out_len);
+
+/**
+ * What the client connected to, in the family of the socket.
+ *
+ * @return as realpeer_getpeername_own
+ */
+int32_t realpeer_getsockname_own(int fd,
+                                 const struct realpeer_decision *decision,
+                                 size_t decision_size,
+                                 struct sockaddr *out,
+                                 socklen_t *out_len);
 
 /**
  * Bytes that counters take.

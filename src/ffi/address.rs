@@ -1,6 +1,6 @@
 //! Addresses in C: a small struct of our own, text, and `struct sockaddr`.
 
-use core::ffi::c_char;
+use core::ffi::{c_char, c_int};
 use core::mem::offset_of;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -9,7 +9,7 @@ use libc::{
 };
 
 use super::{Buffer, Error, Out, bytes, bytes_mut};
-use crate::address::{AddressText, Family, canonical};
+use crate::address::{AddressText, Family, canonical, in_family};
 use crate::rules::Peer;
 use crate::text::{escape, hex};
 
@@ -120,13 +120,45 @@ pub unsafe extern "C" fn realpeer_address_to_sockaddr(
     out_len: *mut socklen_t,
 ) -> i32 {
     // SAFETY: the caller's promises.
-    unsafe { to_sockaddr(address, out, out_len) }
+    unsafe { to_sockaddr(address, Some, out, out_len) }
+}
+
+/// The same in a family of the caller's choice, such as that of its socket: for
+/// AF_INET6 an IPv4 address is mapped into IPv6 (`::ffff:192.0.2.1`), as the system
+/// does it on such sockets.
+///
+/// @param family AF_INET or AF_INET6
+/// @param out at least `*out_len` bytes, at most a `struct sockaddr_storage`
+/// @param out_len in: the size of `out`; out: the size of what was written
+/// @return as realpeer_address_to_sockaddr; REALPEER_ERROR_OTHER_FAMILY where the
+///   address has no form in that family: an IPv6 one for AF_INET, and any for
+///   another family. Close the connection then: what is left is the balancer's
+///   address, with the rights of the client.
+///
+/// # Safety
+/// As for realpeer_address_to_sockaddr.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_address_to_family(
+    address: *const realpeer_address,
+    family: c_int,
+    out: *mut sockaddr,
+    out_len: *mut socklen_t,
+) -> i32 {
+    let family = match family {
+        AF_INET => Some(Family::Inet),
+        AF_INET6 => Some(Family::Inet6),
+        _ => None,
+    };
+    let convert = |address| in_family(address, family?);
+    // SAFETY: the caller's promises.
+    unsafe { to_sockaddr(address, convert, out, out_len) }
 }
 
 /// # Safety
 /// As for realpeer_address_to_sockaddr.
 unsafe fn to_sockaddr(
     address: *const realpeer_address,
+    convert: impl Fn(SocketAddr) -> Option<SocketAddr>,
     out: *mut sockaddr,
     out_len: *mut socklen_t,
 ) -> i32 {
@@ -136,6 +168,7 @@ unsafe fn to_sockaddr(
         return Error::InvalidArgument as i32;
     };
     let Some(address) = address.to_socket_address() else { return Error::NotFound as i32 };
+    let Some(address) = convert(address) else { return Error::OtherFamily as i32 };
     // SAFETY: all zeroes are a valid value of these plain C structs.
     let (mut v4, mut v6): (sockaddr_in, sockaddr_in6) = unsafe { core::mem::zeroed() };
     let (from, size) = match address.ip() {

@@ -16,8 +16,7 @@ use libc::{c_short, pollfd, sockaddr, sockaddr_storage, socklen_t};
 
 use super::system::{ENDED, errno, is_broken, low_water, now, peek, poll, take, would_block};
 use super::{
-    Error, Out, REALPEER_POLICY_NONE, bytes, bytes_mut, realpeer_address_to_sockaddr,
-    realpeer_decision, realpeer_settings,
+    Error, Out, REALPEER_POLICY_NONE, bytes, bytes_mut, realpeer_decision, realpeer_settings,
 };
 use crate::decide::Action;
 use crate::header::V1_MAX;
@@ -376,103 +375,4 @@ enum Looked {
     Progress,
     /// So many bytes, which may be the application's and were left.
     Undecided(usize),
-}
-
-/// The real peer of a connection: the client that the decision names, or whoever
-/// is at the other end of the socket. As getpeername().
-///
-/// @param decision NULL for the socket's own
-/// @param decision_size sizeof(realpeer_decision)
-/// @param out room for a `struct sockaddr_storage`
-/// @param out_len in: the size of `out`; out: the size of what was written
-/// @return 0; REALPEER_ERROR_SOCKET, and errno says why;
-///   REALPEER_ERROR_INVALID_ARGUMENT, also where `out` is too small
-///
-/// # Safety
-/// Pointers must be NULL or valid for the size given with them, `out` aligned as a
-/// `struct sockaddr_storage`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn realpeer_getpeername(
-    fd: c_int,
-    decision: *const realpeer_decision,
-    decision_size: usize,
-    out: *mut sockaddr,
-    out_len: *mut socklen_t,
-) -> i32 {
-    // SAFETY: the caller's promises.
-    unsafe {
-        let own = libc::getpeername;
-        name(fd, own, decision, decision_size, |decision| &decision.client, out, out_len)
-    }
-}
-
-/// What the client connected to: the address that the decision names as the
-/// server, or the socket's own. As getsockname().
-///
-/// @return as realpeer_getpeername
-///
-/// # Safety
-/// As for realpeer_getpeername.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn realpeer_getsockname(
-    fd: c_int,
-    decision: *const realpeer_decision,
-    decision_size: usize,
-    out: *mut sockaddr,
-    out_len: *mut socklen_t,
-) -> i32 {
-    // SAFETY: the caller's promises.
-    unsafe {
-        let own = libc::getsockname;
-        name(fd, own, decision, decision_size, |decision| &decision.server, out, out_len)
-    }
-}
-
-type Ask = unsafe extern "C" fn(c_int, *mut sockaddr, *mut socklen_t) -> c_int;
-
-/// # Safety
-/// As for realpeer_getpeername.
-unsafe fn name(
-    fd: c_int,
-    own: Ask,
-    decision: *const realpeer_decision,
-    decision_size: usize,
-    wanted: impl Fn(&realpeer_decision) -> &super::realpeer_address,
-    out: *mut sockaddr,
-    out_len: *mut socklen_t,
-) -> i32 {
-    let count = usize::from(!decision.is_null());
-    // SAFETY: the caller's promise.
-    let Some(decision) = (unsafe { bytes(decision, count) }) else {
-        return Error::InvalidArgument as i32;
-    };
-    let large_enough = decision.is_empty() || decision_size >= size_of::<realpeer_decision>();
-    if !large_enough || out.is_null() || out_len.is_null() || !out_len.is_aligned() {
-        return Error::InvalidArgument as i32;
-    }
-    if let Some(address) = decision.first().map(wanted).filter(|address| address.family != 0) {
-        // SAFETY: the caller's promises.
-        return unsafe { realpeer_address_to_sockaddr(address, out, out_len) };
-    }
-    // SAFETY: all zeroes are a valid value of this plain C struct.
-    let mut name: sockaddr_storage = unsafe { core::mem::zeroed() };
-    let mut len = socklen_t::try_from(size_of_val(&name)).unwrap_or(0);
-    let from = &raw mut name;
-    // SAFETY: `name` has room for `len` bytes.
-    if unsafe { own(fd, from.cast(), &raw mut len) } != 0 {
-        return Error::Socket as i32;
-    }
-    // SAFETY: not NULL and aligned; that it may be read is the caller's promise.
-    let room = unsafe { out_len.read() };
-    let Ok(count) = usize::try_from(len) else { return Error::Socket as i32 };
-    if room < len || count > size_of_val(&name) {
-        // The system would have cut it.
-        return Error::InvalidArgument as i32;
-    }
-    // SAFETY: `out` has room for `room` bytes, by the caller's promise.
-    unsafe {
-        from.cast::<u8>().copy_to_nonoverlapping(out.cast::<u8>(), count);
-        out_len.write(len);
-    }
-    0
 }

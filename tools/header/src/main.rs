@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::{fs, io};
 
 /// What C gets to see is in these files; the order is that of the header.
-const SOURCES: [&str; 20] = [
+const SOURCES: [&str; 21] = [
     "src/outcome.rs",
     "src/address.rs",
     "src/parse.rs",
@@ -30,6 +30,7 @@ const SOURCES: [&str; 20] = [
     "src/ffi/config.rs",
     "src/ffi/decide.rs",
     "src/ffi/socket.rs",
+    "src/ffi/names.rs",
     "src/ffi/counters.rs",
     "src/ffi/status.rs",
     "src/ffi/log.rs",
