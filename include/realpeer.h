@@ -974,17 +974,36 @@ typedef struct realpeer_decision {
      * thrown away only the version is here: nothing that it says may count.
      */
     struct realpeer_header header;
+    /**
+     * The policy it was made with, REALPEER_POLICY_*: what the caller set, or
+     * what the rules said. REALPEER_POLICY_NONE: no rule matched, or the peer
+     * was gone before its address could be asked for.
+     */
+    int32_t policy;
 } realpeer_decision;
 
 /**
  * A connection whose header is to be taken off its socket. All zeroes, but for
  * what is said here.
  *
+ * What is above `have` is the caller's, and is never written to. What is below
+ * is the library's: it remembers there what it knows of a connection as long
+ * as it returns REALPEER_ACTION_MORE. With every other answer, errors
+ * included, all of that is 0 again, and nothing but `fd` has to be set for the
+ * next connection.
+ *
+ * A connection may be given up at any time while it waits, and another one
+ * take its place. On Linux this is noticed, even where the descriptor has the
+ * same number; elsewhere only where it has another, so set all from `have` on
+ * to 0 there.
+ *
  * While it waits it needs no more memory than this: see `have`.
  */
 typedef struct realpeer_receiver {
     /**
-     * Where the header goes. What is longer is REALPEER_RESULT_TOO_LONG.
+     * Where the header goes. What is longer is REALPEER_RESULT_TOO_LONG. It
+     * need not be initialised, and must not overlap the receiver, the
+     * decision, the rules or the settings.
      */
     uint8_t *buffer;
     /**
@@ -997,9 +1016,8 @@ typedef struct realpeer_receiver {
      */
     const struct realpeer_settings *settings;
     /**
-     * When the time is over, in milliseconds of CLOCK_MONOTONIC. Set by the
-     * first call that has to wait; whoever counts from an earlier time sets it
-     * before.
+     * When the time is over, in milliseconds of CLOCK_MONOTONIC; 0:
+     * `timeout_ms` after the first call that has to wait.
      */
     uint64_t deadline;
     /**
@@ -1015,19 +1033,13 @@ typedef struct realpeer_receiver {
      */
     uint32_t settings_size;
     /**
-     * The library's: bytes of the header that are off the socket, and in
-     * `buffer`. Set it to 0 for each connection, or the last one's header is
-     * taken for its own. While this is 0 nothing in `buffer` is needed for the
-     * next call: all waiting connections may share one.
-     */
-    uint32_t have;
-    /**
-     * The socket: connected, TCP or a Unix stream, blocking or not. Nobody
+     * The socket: connected, TCP or a Unix stream, blocking or not. Nothing
      * else may read from it meanwhile.
      */
     int32_t fd;
     /**
-     * REALPEER_POLICY_*. What the rules said is written to here.
+     * REALPEER_POLICY_*, or REALPEER_POLICY_NONE to ask the rules. What they
+     * said is in the decision.
      */
     int32_t policy;
     /**
@@ -1036,10 +1048,37 @@ typedef struct realpeer_receiver {
      */
     int32_t timeout_ms;
     /**
-     * The library's: bytes that have to be there before the socket is
-     * readable, 0 where that was left as it was.
+     * Bytes of the header that are off the socket, and in `buffer`. They have
+     * to be there again at the next call. While this is 0 nothing in `buffer`
+     * is needed: all waiting connections may share one.
+     */
+    uint32_t have;
+    /**
+     * 0: call again when the socket is readable. Else bytes have to be left on
+     * a socket that cannot be told to wait for more of them, and is readable
+     * all the time: call again after so many milliseconds, and wait until then
+     * for nothing but the end (poll() with POLLRDHUP alone). A program that
+     * waits for edges (EPOLLET) need not look at this.
+     */
+    int32_t retry_ms;
+    /**
+     * Bytes that have to be there before the socket is readable, 0 where that
+     * was left as it was.
      */
     int32_t low_water;
+    /**
+     * What the rules said, 0 where they have not been asked.
+     */
+    int32_t found_policy;
+    /**
+     * When the time is over, in milliseconds of CLOCK_MONOTONIC; 0 where there
+     * is no end.
+     */
+    uint64_t ends;
+    /**
+     * Which socket all this is about.
+     */
+    uint64_t socket;
 } realpeer_receiver;
 
 /**
@@ -1498,13 +1537,19 @@ int32_t realpeer_decide_datagram(int32_t policy,
  * as if nothing had been in front of it. If no header comes where none has to,
  * nothing is taken. The flags of the socket stay as they are and do not count.
  *
- * The header, with its TLVs, is at the beginning of `buffer` afterwards. Where
- * the peer breaks the connection, it is as if it had closed it.
+ * The header, with its TLVs, is at the beginning of `buffer` afterwards: the
+ * first `consumed` bytes, as the decision says. Where the peer breaks the
+ * connection, it is as if it had closed it.
+ *
+ * Once there is an answer the receiver knows nothing of the connection any
+ * more. Do not call it again for the same one: what comes then is the
+ * application's, which would be looked at for another header.
  *
  * If SO_RCVLOWAT is more than 1 here, set it afterwards: with it the system
  * says that there is nothing as long as there is less, and the header may seem
  * to be late. Where bytes have to be left on the socket for a while, it is 1
- * afterwards.
+ * afterwards. SO_PEEK_OFF does not hide the header, and goes on to count from
+ * the same byte.
  *
  * What has messages (SOCK_SEQPACKET) will do only where the header is one of
  * its own: the system takes off whole messages. Where one goes on behind the
@@ -1518,8 +1563,9 @@ int32_t realpeer_decide_datagram(int32_t policy,
  * @param out_size sizeof(realpeer_decision)
  * @return REALPEER_ACTION_ACCEPT, REALPEER_ACTION_PASS;
  *   REALPEER_ACTION_REFUSE; REALPEER_ERROR_SOCKET, and errno says why;
- *   REALPEER_ERROR_INVALID_ARGUMENT. All that is negative means: close the
- *   connection.
+ *   REALPEER_ERROR_NOT_CONNECTED for a socket that listens or was never
+ *   connected; REALPEER_ERROR_INVALID_ARGUMENT. All that is negative means:
+ *   close the connection.
  */
 int32_t realpeer_receive(struct realpeer_receiver *receiver,
                          size_t receiver_size,
@@ -1531,10 +1577,11 @@ int32_t realpeer_receive(struct realpeer_receiver *receiver,
  * header is not whole. Call it again when the socket is readable, and when the
  * time is over, which it finds out by itself.
  *
- * Where the policy is REALPEER_POLICY_OPTIONAL or REALPEER_POLICY_STRIP, wait
- * for edges (EPOLLET): bytes that may turn out to be the application's stay on
- * the socket, and so it stays readable. For TCP this function prevents that,
- * with SO_RCVLOWAT, which is 1 again afterwards. Bytes that can be the
+ * Where the policy is REALPEER_POLICY_OPTIONAL or REALPEER_POLICY_STRIP, bytes
+ * that may turn out to be the application's stay on the socket, and so it
+ * stays readable. For TCP this function prevents that, with SO_RCVLOWAT, which
+ * is 1 again afterwards. For Unix sockets Linux has nothing like it: wait for
+ * edges (EPOLLET) there, or as `retry_ms` says. Bytes that can be the
  * beginning of a header, and have an urgent one (MSG_OOB) behind them, are
  * taken for none.
  *

@@ -5,6 +5,35 @@ use crate::decide::{Action, Decision, Event, Settings, decide};
 use crate::outcome::Outcome;
 use crate::policy::Policy;
 
+/// The settings where a header has to fit a buffer of `size` bytes.
+pub(crate) fn settings_within(mut settings: Settings, size: usize) -> Settings {
+    let most = u32::try_from(size).unwrap_or(u32::MAX);
+    settings.limits.max_header = settings.limits.max_header.min(most);
+    settings
+}
+
+/// [`decide`], where there is room for no more than `size` bytes.
+pub(crate) fn decide_within<'a>(
+    policy: Option<Policy>,
+    settings: &Settings,
+    bytes: &'a [u8],
+    size: usize,
+    event: Event,
+) -> Decision<'a> {
+    let decision = decide(policy, settings, bytes, event);
+    if decision.action == Action::More && bytes.len() >= size {
+        // There is no room to wait for more, nor to look at more.
+        return Decision {
+            action: Action::Refuse,
+            outcome: Outcome::TooLong,
+            consumed: 0,
+            need: 0,
+            ..decision
+        };
+    }
+    decision
+}
+
 /// Collects the first bytes of one connection in a buffer of the caller, until
 /// there is a decision. It does not read: any stream will do, blocking or not.
 ///
@@ -76,20 +105,8 @@ impl<'b> Receiver<'b> {
         settings: Settings,
         buffer: &'b mut [u8],
     ) -> Receiver<'b> {
-        Receiver::resume(policy.into(), settings, buffer, 0)
-    }
-
-    /// The same where the buffer has the first `have` bytes already.
-    pub(crate) fn resume(
-        policy: Option<Policy>,
-        mut settings: Settings,
-        buffer: &'b mut [u8],
-        have: usize,
-    ) -> Receiver<'b> {
-        let most = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
-        settings.limits.max_header = settings.limits.max_header.min(most);
-        let have = have.min(buffer.len());
-        Receiver { policy, settings, buffer, have, seen: have, event: Event::Data }
+        let settings = settings_within(settings, buffer.len());
+        Receiver { policy: policy.into(), settings, buffer, have: 0, seen: 0, event: Event::Data }
     }
 
     /// What to do with the connection, as far as is known.
@@ -108,18 +125,7 @@ impl<'b> Receiver<'b> {
     #[must_use]
     pub fn decision(&self) -> Decision<'_> {
         let bytes = self.buffer.get(..self.seen).unwrap_or(&[]);
-        let decision = decide(self.policy, &self.settings, bytes, self.event);
-        if decision.action == Action::More && self.seen == self.buffer.len() {
-            // There is no room to wait for more, nor to look at more.
-            return Decision {
-                action: Action::Refuse,
-                outcome: Outcome::TooLong,
-                consumed: 0,
-                need: 0,
-                ..decision
-            };
-        }
-        decision
+        decide_within(self.policy, &self.settings, bytes, self.buffer.len(), self.event)
     }
 
     /// Where to read to: as many bytes as the header has at least. Empty where
@@ -269,12 +275,6 @@ impl<'b> Receiver<'b> {
     /// ```
     pub fn timed_out(&mut self) {
         self.event = Event::Timeout;
-    }
-
-    /// Where bytes that were peeked, and are now taken off, go once more.
-    #[cfg(feature = "ffi")]
-    pub(crate) fn taken_mut(&mut self, from: usize) -> &mut [u8] {
-        self.buffer.get_mut(from..self.have).unwrap_or(&mut [])
     }
 
     /// Bytes that were read and are the application's, the first ones of it; none

@@ -262,7 +262,7 @@ fn datagram(policy: Option<Policy>, settings: Settings, bytes: &[u8]) -> Decisio
             (action, out)
         };
         assert_eq!(action, decision.action as i32);
-        assert_eq!(out, decision.into());
+        assert_eq!(out, realpeer_decision::new(decision, policy));
     }
     decision
 }

@@ -46,7 +46,7 @@ fn the_policy_by_rules() {
         let mut taker = Taker::new(fd, 0);
         taker.receiver.rules = rules.as_ptr();
         taker.receiver.rule_count = rules.len() as u32;
-        (taker.wait(), taker.receiver.policy)
+        (taker.wait(), taker.decision.policy)
     };
     for pair in Pair::each() {
         pair.send(V1);

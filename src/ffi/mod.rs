@@ -14,6 +14,7 @@ mod header;
 mod log;
 mod names;
 mod outcome;
+mod receive;
 mod socket;
 mod status;
 mod system;
