@@ -24,12 +24,14 @@
  * - Nothing is written unless the call succeeds, but for what belongs to a
  *   realpeer_receiver. Texts are written whole or not at all, and their length
  *   is returned either way.
+ * - What a call writes to need not be initialised, and must not overlap
+ *   anything else that is passed to the same call.
  * - The library takes no memory, keeps no state, starts no threads. System
  *   calls are made by realpeer_receive, realpeer_receive_nowait,
- *   realpeer_getpeername and realpeer_getsockname, and by no other function.
- *   Any function may be called from any thread; what is passed as const may be
- *   in use by several calls at once, such as one array of rules by all
- *   connections.
+ *   realpeer_getpeername and realpeer_getsockname, the latter two with _own as
+ *   well, and by no other function. Any function may be called from any
+ *   thread; what is passed as const may be in use by several calls at once,
+ *   such as one array of rules by all connections.
  * - What points into a header points into the caller's buffer.
  *
  * A server that has a connected socket leaves it to realpeer_receive:
@@ -45,24 +47,55 @@
  *     r.buffer_size = sizeof(buf);
  *     if (realpeer_receive(&r, sizeof(r), &d, sizeof(d)) < 0) close(fd);
  *
- * One that reads by itself calls realpeer_decide with the first bytes of a
- * connection, again and again with more of them until it has decided:
+ * Nothing of one connection is left in r: the next one needs its own fd there,
+ * and nothing else. realpeer_getpeername says who is there; a program for IPv4
+ * alone calls realpeer_getpeername_own, which refuses an IPv6 client by name.
  *
- *     realpeer_decision d;
- *     uint8_t buf[REALPEER_DEFAULT_MAX_HEADER];
- *     size_t have = 0;
- *     int32_t event = REALPEER_EVENT_DATA;
- *     int32_t policy = realpeer_rules_find(rules, count, peer, peer_len);
- *     while (realpeer_decide(policy, NULL, 0, buf, have, event,
- *                            &d, sizeof(d)) == REALPEER_ACTION_MORE) {
- *         ssize_t n = recv(fd, buf + have, d.need - have, 0);
- *         if (n > 0) have += (size_t) n; else event = REALPEER_EVENT_CLOSED;
+ * One that reads by itself calls realpeer_decide with the first bytes of a
+ * connection, again and again with more of them until it has decided. This
+ * one is to be called whenever fd is readable, and when the time is over:
+ *
+ *     struct connection {
+ *         int fd;
+ *         int32_t policy;
+ *         size_t have;
+ *         uint8_t buf[REALPEER_DEFAULT_MAX_HEADER];
+ *         realpeer_decision decision;
+ *     };
+ *
+ *     int32_t read_header(struct connection *c, int time_is_over)
+ *     {
+ *         ssize_t n;
+ *         int32_t action, event = REALPEER_EVENT_DATA;
+ *
+ *         while ((action = realpeer_decide(c->policy, NULL, 0, c->buf,
+ *                                          c->have, event, &c->decision,
+ *                                          sizeof(c->decision)))
+ *                == REALPEER_ACTION_MORE)
+ *         {
+ *             n = recv(c->fd, c->buf + c->have, c->decision.need - c->have,
+ *             0); if (n > 0) {
+ *                 c->have += (size_t) n;
+ *             } else if (n == -1 && errno == EINTR) {
+ *                 continue;
+ *             } else if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
+ *                 { if (!time_is_over) return action;
+ *                 event = REALPEER_EVENT_TIMEOUT;
+ *             } else {
+ *                 event = REALPEER_EVENT_CLOSED;
+ *             }
+ *         }
+ *
+ *         return action;
  *     }
  *
- * Afterwards d.action says whether to go on, d.result why, and d.client who
- * is there. As no more than d.need bytes are ever asked for, the next byte
- * to be read is the application's own. A server that reads more at once
- * takes d.consumed bytes off the front of what it has.
+ * have is 0 at first, and policy what realpeer_rules_find said of the peer.
+ * REALPEER_ACTION_MORE means: wait. What is negative means: close the
+ * connection; decision.result says why. Else decision.client says who is
+ * there, and the application's data are the bytes of buf from
+ * decision.consumed to have, which are none if a header came, and then what is
+ * read from fd: no more than decision.need bytes are ever asked for. A server
+ * that reads more at once has more there.
  */
 
 #ifndef REALPEER_H
