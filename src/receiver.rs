@@ -85,6 +85,9 @@ pub struct Receiver<'b> {
     have: usize,
     /// Bytes that are known: those, and behind them what was only looked at.
     seen: usize,
+    /// Bytes of the buffer that the caller was given to read or peek to. No more can
+    /// have come; what is behind them may be another connection's.
+    given: usize,
     event: Event,
 }
 
@@ -106,7 +109,8 @@ impl<'b> Receiver<'b> {
         buffer: &'b mut [u8],
     ) -> Receiver<'b> {
         let settings = settings_within(settings, buffer.len());
-        Receiver { policy: policy.into(), settings, buffer, have: 0, seen: 0, event: Event::Data }
+        let policy = policy.into();
+        Receiver { policy, settings, buffer, have: 0, seen: 0, given: 0, event: Event::Data }
     }
 
     /// What to do with the connection, as far as is known.
@@ -146,8 +150,7 @@ impl<'b> Receiver<'b> {
     pub fn missing(&mut self) -> &mut [u8] {
         let decision = self.decision();
         let end = if decision.action == Action::More { decision.need } else { 0 };
-        let end = end.min(self.buffer.len());
-        self.buffer.get_mut(self.have..end).unwrap_or(&mut [])
+        self.give(end.min(self.buffer.len()))
     }
 
     /// Where to read or peek to: all that is left of the buffer.
@@ -167,10 +170,19 @@ impl<'b> Receiver<'b> {
     /// ```
     #[must_use]
     pub fn room(&mut self) -> &mut [u8] {
-        self.buffer.get_mut(self.have..).unwrap_or(&mut [])
+        self.give(self.buffer.len())
+    }
+
+    fn give(&mut self, end: usize) -> &mut [u8] {
+        let to = self.buffer.get_mut(self.have..end).unwrap_or(&mut []);
+        self.given = self.given.max(to.len());
+        to
     }
 
     /// So many bytes were read; none means that the peer closed the connection.
+    ///
+    /// More than [`missing`](Receiver::missing) or [`room`](Receiver::room) had place
+    /// for do not count: the buffer may have been another connection's before.
     ///
     /// ```
     /// use realpeer::{Outcome, Policy, Receiver, Settings};
@@ -188,6 +200,8 @@ impl<'b> Receiver<'b> {
         if n == 0 {
             return self.closed();
         }
+        let n = n.min(self.given);
+        self.given = self.given.saturating_sub(n);
         self.have = self.have.saturating_add(n).min(self.buffer.len());
         self.seen = self.have;
     }
@@ -225,6 +239,8 @@ impl<'b> Receiver<'b> {
             self.closed();
             return 0;
         }
+        let n = n.min(self.given);
+        self.given = 0;
         self.seen = self.have.saturating_add(n).min(self.buffer.len());
         let take = self.decision().consumed.saturating_sub(self.have);
         self.have = self.have.saturating_add(take);
