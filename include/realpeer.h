@@ -1088,7 +1088,7 @@ typedef struct realpeer_receiver {
     uint32_t have;
     /**
      * 0: call again when the socket is readable. Else bytes have to be left on
-     * a socket that cannot be told to wait for more of them, and is readable
+     * a socket that has no option to wait for more of them, and is readable
      * all the time: call again after so many milliseconds, and wait until then
      * for nothing but the end (poll() with POLLRDHUP alone). A program that
      * waits for edges (EPOLLET) need not look at this.
@@ -1615,7 +1615,7 @@ int32_t realpeer_receive(struct realpeer_receiver *receiver,
  * stays readable. For TCP this function prevents that, with SO_RCVLOWAT, which
  * is 1 again afterwards. For Unix sockets Linux has nothing like it: wait for
  * edges (EPOLLET) there, or as `retry_ms` says. Bytes that can be the
- * beginning of a header, and have an urgent one (MSG_OOB) behind them, are
+ * beginning of a header, and are followed by an urgent one (MSG_OOB), are
  * taken for none.
  *
  * @return as realpeer_receive, or REALPEER_ACTION_MORE
@@ -1626,8 +1626,8 @@ int32_t realpeer_receive_nowait(struct realpeer_receiver *receiver,
                                 size_t out_size);
 
 /**
- * The real peer of a connection: the client that the decision names, or
- * whoever is at the other end of the socket. As getpeername().
+ * The real peer of a connection: the client that the decision names, or the
+ * peer of the socket itself. As getpeername().
  *
  * The client may be of another family than the socket: an IPv6 one comes over
  * a socket for IPv4 where the balancer has both. A program that cannot do with

@@ -86,7 +86,7 @@ pub struct Receiver<'b> {
     /// Bytes that are known: those, and behind them what was only looked at.
     seen: usize,
     /// Bytes of the buffer that the caller was given to read or peek to. No more can
-    /// have come; what is behind them may be another connection's.
+    /// have come; what follows them may be another connection's.
     given: usize,
     event: Event,
 }

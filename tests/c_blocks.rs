@@ -47,7 +47,7 @@ fn fenced(name: &str, text: &str) -> Vec<Block> {
                 block = None;
             }
             (Some(lines), _) => *lines += &format!("{line}\n"),
-            // One within a list, or with words behind it, would be left out.
+            // One within a list, or with words after it, would be left out.
             (None, other) => {
                 assert!(!other.trim_start().starts_with("```c "), "{name}:{number}");
                 assert!(other.trim_start() != "```c", "{name}:{number}: indented");

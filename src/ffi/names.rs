@@ -9,8 +9,8 @@ use super::{
     realpeer_decision,
 };
 
-/// The real peer of a connection: the client that the decision names, or whoever
-/// is at the other end of the socket. As getpeername().
+/// The real peer of a connection: the client that the decision names, or the peer
+/// of the socket itself. As getpeername().
 ///
 /// The client may be of another family than the socket: an IPv6 one comes over a
 /// socket for IPv4 where the balancer has both. A program that cannot do with that
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn realpeer_getsockname_own(
 }
 
 /// An address of a decision, if it names one. The decision is looked at only once it
-/// is known to be there as a whole.
+/// is known to be complete.
 ///
 /// # Safety
 /// `decision` must be NULL or readable for `size` bytes; `wanted` gives the place of

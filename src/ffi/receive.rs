@@ -8,7 +8,7 @@
 //! header would have been taken off already.
 //!
 //! Bytes that can only be a header's are taken off as they come, for a socket with
-//! bytes in it is always readable, and nobody could wait for more of them.
+//! bytes in it is always readable, and no poll could wait for more of them.
 
 use core::ffi::c_int;
 use core::slice;
@@ -83,7 +83,7 @@ pub(super) unsafe fn take_header(
         return Err(Error::InvalidArgument);
     };
     let have = size(to.have);
-    // Bytes that no call has put there are nobody's header.
+    // Bytes that no call has put there are no header of this connection.
     let strange = have != 0 && to.socket == 0;
     if buffer.size < V1_MAX || buffer.size < have || strange {
         return Err(Error::InvalidArgument);
@@ -159,7 +159,7 @@ impl First {
         (self.buffer.to.wrapping_add(self.have), room.min(most))
     }
 
-    /// So many bytes were peeked; returns how many of them to take off now.
+    /// So many bytes were peeked; returns how many of them to consume now.
     fn peeked(&mut self, n: usize) -> usize {
         if n == 0 {
             self.event = Event::Closed;
@@ -175,9 +175,9 @@ struct Socket<'a> {
     to: &'a mut realpeer_receiver,
     /// Bytes that were there the last time and had to be left.
     unchanged: usize,
-    /// Whether nothing can come behind the bytes that are there.
+    /// Whether nothing can come after the bytes that are there.
     ended: bool,
-    /// Whether a byte that was sent as urgent is there, behind which nobody can look.
+    /// Whether a byte that was sent as urgent is there, which hides what follows.
     urgent: bool,
     /// Whether the system calls it readable all the same.
     readable: bool,
@@ -206,7 +206,7 @@ impl Socket<'_> {
                     first.event = Event::Closed;
                     continue;
                 }
-                // What is in front of it is all that will be seen.
+                // What is before it is all that will be seen.
                 Looked::Undecided(n) if self.urgent && n == self.unchanged => {
                     first.event = Event::Timeout;
                     continue;
@@ -233,7 +233,7 @@ impl Socket<'_> {
         }
     }
 
-    /// Looks at what is there, and takes off what is certainly the header's.
+    /// Looks at what is there, and consumes what is certainly the header's.
     fn look(&mut self, first: &mut First, window: usize) -> Result<Looked, Error> {
         let (room, window) = first.room(window);
         // SAFETY: so many bytes may be written to there.
@@ -266,13 +266,13 @@ impl Socket<'_> {
         Ok(if wanted > 0 || n == window { Looked::Progress } else { Looked::Undecided(n) })
     }
 
-    /// Waits for bytes behind `n` that cannot be taken off yet.
+    /// Waits for bytes after `n` that cannot be consumed yet.
     fn wait_behind(&mut self, n: usize, left: c_int) -> Result<(), Error> {
         let nothing_new = n == self.unchanged;
         self.unchanged = n;
         self.set_low_water(n.saturating_add(1));
         let events = self.wait(left, libc::POLLPRI)?;
-        // The end stands behind the bytes: they have to be looked at again.
+        // The end comes after the bytes: they have to be looked at again.
         self.ended = events & ENDED != 0;
         self.urgent = events & libc::POLLPRI != 0;
         self.readable = events & libc::POLLIN != 0;

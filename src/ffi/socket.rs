@@ -59,7 +59,7 @@ pub struct realpeer_receiver {
     /// all waiting connections may share one.
     pub have: u32,
     /// 0: call again when the socket is readable. Else bytes have to be left on a
-    /// socket that cannot be told to wait for more of them, and is readable all the
+    /// socket that has no option to wait for more of them, and is readable all the
     /// time: call again after so many milliseconds, and wait until then for nothing
     /// but the end (poll() with POLLRDHUP alone). A program that waits for edges
     /// (EPOLLET) need not look at this.
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn realpeer_receive(
 /// readable. For TCP this function prevents that, with SO_RCVLOWAT, which is 1 again
 /// afterwards. For Unix sockets Linux has nothing like it: wait for edges (EPOLLET)
 /// there, or as `retry_ms` says. Bytes that can be the beginning of a header, and
-/// have an urgent one (MSG_OOB) behind them, are taken for none.
+/// are followed by an urgent one (MSG_OOB), are taken for none.
 ///
 /// @return as realpeer_receive, or REALPEER_ACTION_MORE
 ///
@@ -200,7 +200,7 @@ unsafe fn known_part<'a>(
     if receiver.is_null() || !receiver.is_aligned() || isize::try_from(size).is_err() {
         return None;
     }
-    // SAFETY: the caller's promise: so many bytes are there behind what is known here.
+    // SAFETY: the caller's promise: so many bytes follow what is known here.
     let beyond = unsafe { slice::from_raw_parts(receiver.add(1).cast::<u8>(), beyond) };
     // What this library does not know it cannot do; so nobody may ask for it.
     if beyond.iter().any(|&byte| byte != 0) {
