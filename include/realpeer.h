@@ -24,12 +24,14 @@
  * - Nothing is written unless the call succeeds, but for what belongs to a
  *   realpeer_receiver. Texts are written whole or not at all, and their length
  *   is returned either way.
+ * - What a call writes to need not be initialised, and must not overlap
+ *   anything else that is passed to the same call.
  * - The library takes no memory, keeps no state, starts no threads. System
  *   calls are made by realpeer_receive, realpeer_receive_nowait,
- *   realpeer_getpeername and realpeer_getsockname, and by no other function.
- *   Any function may be called from any thread; what is passed as const may be
- *   in use by several calls at once, such as one array of rules by all
- *   connections.
+ *   realpeer_getpeername and realpeer_getsockname, the latter two with _own as
+ *   well, and by no other function. Any function may be called from any
+ *   thread; what is passed as const may be in use by several calls at once,
+ *   such as one array of rules by all connections.
  * - What points into a header points into the caller's buffer.
  *
  * A server that has a connected socket leaves it to realpeer_receive:
@@ -45,24 +47,55 @@
  *     r.buffer_size = sizeof(buf);
  *     if (realpeer_receive(&r, sizeof(r), &d, sizeof(d)) < 0) close(fd);
  *
- * One that reads by itself calls realpeer_decide with the first bytes of a
- * connection, again and again with more of them until it has decided:
+ * Nothing of one connection is left in r: the next one needs its own fd there,
+ * and nothing else. realpeer_getpeername says who is there; a program for IPv4
+ * alone calls realpeer_getpeername_own, which refuses an IPv6 client by name.
  *
- *     realpeer_decision d;
- *     uint8_t buf[REALPEER_DEFAULT_MAX_HEADER];
- *     size_t have = 0;
- *     int32_t event = REALPEER_EVENT_DATA;
- *     int32_t policy = realpeer_rules_find(rules, count, peer, peer_len);
- *     while (realpeer_decide(policy, NULL, 0, buf, have, event,
- *                            &d, sizeof(d)) == REALPEER_ACTION_MORE) {
- *         ssize_t n = recv(fd, buf + have, d.need - have, 0);
- *         if (n > 0) have += (size_t) n; else event = REALPEER_EVENT_CLOSED;
+ * One that reads by itself calls realpeer_decide with the first bytes of a
+ * connection, again and again with more of them until it has decided. This
+ * one is to be called whenever fd is readable, and when the time is over:
+ *
+ *     struct connection {
+ *         int fd;
+ *         int32_t policy;
+ *         size_t have;
+ *         uint8_t buf[REALPEER_DEFAULT_MAX_HEADER];
+ *         realpeer_decision decision;
+ *     };
+ *
+ *     int32_t read_header(struct connection *c, int time_is_over)
+ *     {
+ *         ssize_t n;
+ *         int32_t action, event = REALPEER_EVENT_DATA;
+ *
+ *         while ((action = realpeer_decide(c->policy, NULL, 0, c->buf,
+ *                                          c->have, event, &c->decision,
+ *                                          sizeof(c->decision)))
+ *                == REALPEER_ACTION_MORE)
+ *         {
+ *             n = recv(c->fd, c->buf + c->have, c->decision.need - c->have,
+ *             0); if (n > 0) {
+ *                 c->have += (size_t) n;
+ *             } else if (n == -1 && errno == EINTR) {
+ *                 continue;
+ *             } else if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
+ *                 { if (!time_is_over) return action;
+ *                 event = REALPEER_EVENT_TIMEOUT;
+ *             } else {
+ *                 event = REALPEER_EVENT_CLOSED;
+ *             }
+ *         }
+ *
+ *         return action;
  *     }
  *
- * Afterwards d.action says whether to go on, d.result why, and d.client who
- * is there. As no more than d.need bytes are ever asked for, the next byte
- * to be read is the application's own. A server that reads more at once
- * takes d.consumed bytes off the front of what it has.
+ * have is 0 at first, and policy what realpeer_rules_find said of the peer.
+ * REALPEER_ACTION_MORE means: wait. What is negative means: close the
+ * connection; decision.result says why. Else decision.client says who is
+ * there, and the application's data are the bytes of buf from
+ * decision.consumed to have, which are none if a header came, and then what is
+ * read from fd: no more than decision.need bytes are ever asked for. A server
+ * that reads more at once has more there.
  */
 
 #ifndef REALPEER_H
@@ -461,6 +494,16 @@ enum realpeer_error
      * The text is no burst of lines.
      */
     REALPEER_ERROR_BAD_BURST = -78,
+    /**
+     * Nothing is connected to the socket, such as one that listens. The
+     * program has a mistake.
+     */
+    REALPEER_ERROR_NOT_CONNECTED = -79,
+    /**
+     * The address has no form in this family: an IPv6 client on a socket of
+     * AF_INET. Close the connection.
+     */
+    REALPEER_ERROR_OTHER_FAMILY = -80,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -964,17 +1007,36 @@ typedef struct realpeer_decision {
      * thrown away only the version is here: nothing that it says may count.
      */
     struct realpeer_header header;
+    /**
+     * The policy it was made with, REALPEER_POLICY_*: what the caller set, or
+     * what the rules said. REALPEER_POLICY_NONE: no rule matched, or the peer
+     * was gone before its address could be asked for.
+     */
+    int32_t policy;
 } realpeer_decision;
 
 /**
  * A connection whose header is to be taken off its socket. All zeroes, but for
  * what is said here.
  *
+ * What is above `have` is the caller's, and is never written to. What is below
+ * is the library's: it remembers there what it knows of a connection as long
+ * as it returns REALPEER_ACTION_MORE. With every other answer, errors
+ * included, all of that is 0 again, and nothing but `fd` has to be set for the
+ * next connection.
+ *
+ * A connection may be given up at any time while it waits, and another one
+ * take its place. On Linux this is noticed, even where the descriptor has the
+ * same number; elsewhere only where it has another, so set all from `have` on
+ * to 0 there.
+ *
  * While it waits it needs no more memory than this: see `have`.
  */
 typedef struct realpeer_receiver {
     /**
-     * Where the header goes. What is longer is REALPEER_RESULT_TOO_LONG.
+     * Where the header goes. What is longer is REALPEER_RESULT_TOO_LONG. It
+     * need not be initialised, and must not overlap the receiver, the
+     * decision, the rules or the settings.
      */
     uint8_t *buffer;
     /**
@@ -987,9 +1049,8 @@ typedef struct realpeer_receiver {
      */
     const struct realpeer_settings *settings;
     /**
-     * When the time is over, in milliseconds of CLOCK_MONOTONIC. Set by the
-     * first call that has to wait; whoever counts from an earlier time sets it
-     * before.
+     * When the time is over, in milliseconds of CLOCK_MONOTONIC; 0:
+     * `timeout_ms` after the first call that has to wait.
      */
     uint64_t deadline;
     /**
@@ -1005,19 +1066,13 @@ typedef struct realpeer_receiver {
      */
     uint32_t settings_size;
     /**
-     * The library's: bytes of the header that are off the socket, and in
-     * `buffer`. Set it to 0 for each connection, or the last one's header is
-     * taken for its own. While this is 0 nothing in `buffer` is needed for the
-     * next call: all waiting connections may share one.
-     */
-    uint32_t have;
-    /**
-     * The socket: connected, TCP or a Unix stream, blocking or not. Nobody
+     * The socket: connected, TCP or a Unix stream, blocking or not. Nothing
      * else may read from it meanwhile.
      */
     int32_t fd;
     /**
-     * REALPEER_POLICY_*. What the rules said is written to here.
+     * REALPEER_POLICY_*, or REALPEER_POLICY_NONE to ask the rules. What they
+     * said is in the decision.
      */
     int32_t policy;
     /**
@@ -1026,10 +1081,37 @@ typedef struct realpeer_receiver {
      */
     int32_t timeout_ms;
     /**
-     * The library's: bytes that have to be there before the socket is
-     * readable, 0 where that was left as it was.
+     * Bytes of the header that are off the socket, and in `buffer`. They have
+     * to be there again at the next call. While this is 0 nothing in `buffer`
+     * is needed: all waiting connections may share one.
+     */
+    uint32_t have;
+    /**
+     * 0: call again when the socket is readable. Else bytes have to be left on
+     * a socket that has no option to wait for more of them, and is readable
+     * all the time: call again after so many milliseconds, and wait until then
+     * for nothing but the end (poll() with POLLRDHUP alone). A program that
+     * waits for edges (EPOLLET) need not look at this.
+     */
+    int32_t retry_ms;
+    /**
+     * Bytes that have to be there before the socket is readable, 0 where that
+     * was left as it was.
      */
     int32_t low_water;
+    /**
+     * What the rules said, 0 where they have not been asked.
+     */
+    int32_t found_policy;
+    /**
+     * When the time is over, in milliseconds of CLOCK_MONOTONIC; 0 where there
+     * is no end.
+     */
+    uint64_t ends;
+    /**
+     * Which socket all this is about.
+     */
+    uint64_t socket;
 } realpeer_receiver;
 
 /**
@@ -1154,6 +1236,24 @@ int32_t realpeer_address_text(const struct realpeer_address *address,
 int32_t realpeer_address_to_sockaddr(const struct realpeer_address *address,
                                      struct sockaddr *out,
                                      socklen_t *out_len);
+
+/**
+ * The same in a family of the caller's choice, such as that of its socket: for
+ * AF_INET6 an IPv4 address is mapped into IPv6 (`::ffff:192.0.2.1`), as the
+ * system does it on such sockets.
+ *
+ * @param family AF_INET or AF_INET6
+ * @param out at least `*out_len` bytes, at most a `struct sockaddr_storage`
+ * @param out_len in: the size of `out`; out: the size of what was written
+ * @return as realpeer_address_to_sockaddr; REALPEER_ERROR_OTHER_FAMILY where
+ *   the address has no form in that family: an IPv6 one for AF_INET, and any
+ *   for another family. Close the connection then: what is left is the
+ *   balancer's address, with the rights of the client.
+ */
+int32_t realpeer_address_to_family(const struct realpeer_address *address,
+                                   int family,
+                                   struct sockaddr *out,
+                                   socklen_t *out_len);
 
 /**
  * The address of a `struct sockaddr`, as getpeername() gives it: an IPv4 or
@@ -1497,13 +1597,19 @@ int32_t realpeer_decide_datagram(int32_t policy,
  * as if nothing had been in front of it. If no header comes where none has to,
  * nothing is taken. The flags of the socket stay as they are and do not count.
  *
- * The header, with its TLVs, is at the beginning of `buffer` afterwards. Where
- * the peer breaks the connection, it is as if it had closed it.
+ * The header, with its TLVs, is at the beginning of `buffer` afterwards: the
+ * first `consumed` bytes, as the decision says. Where the peer breaks the
+ * connection, it is as if it had closed it.
+ *
+ * Once there is an answer the receiver knows nothing of the connection any
+ * more. Do not call it again for the same one: what comes then is the
+ * application's, which would be looked at for another header.
  *
  * If SO_RCVLOWAT is more than 1 here, set it afterwards: with it the system
  * says that there is nothing as long as there is less, and the header may seem
  * to be late. Where bytes have to be left on the socket for a while, it is 1
- * afterwards.
+ * afterwards. SO_PEEK_OFF does not hide the header, and goes on to count from
+ * the same byte.
  *
  * What has messages (SOCK_SEQPACKET) will do only where the header is one of
  * its own: the system takes off whole messages. Where one goes on behind the
@@ -1517,8 +1623,9 @@ int32_t realpeer_decide_datagram(int32_t policy,
  * @param out_size sizeof(realpeer_decision)
  * @return REALPEER_ACTION_ACCEPT, REALPEER_ACTION_PASS;
  *   REALPEER_ACTION_REFUSE; REALPEER_ERROR_SOCKET, and errno says why;
- *   REALPEER_ERROR_INVALID_ARGUMENT. All that is negative means: close the
- *   connection.
+ *   REALPEER_ERROR_NOT_CONNECTED for a socket that listens or was never
+ *   connected; REALPEER_ERROR_INVALID_ARGUMENT. All that is negative means:
+ *   close the connection.
  */
 int32_t realpeer_receive(struct realpeer_receiver *receiver,
                          size_t receiver_size,
@@ -1530,11 +1637,12 @@ int32_t realpeer_receive(struct realpeer_receiver *receiver,
  * header is not whole. Call it again when the socket is readable, and when the
  * time is over, which it finds out by itself.
  *
- * Where the policy is REALPEER_POLICY_OPTIONAL or REALPEER_POLICY_STRIP, wait
- * for edges (EPOLLET): bytes that may turn out to be the application's stay on
- * the socket, and so it stays readable. For TCP this function prevents that,
- * with SO_RCVLOWAT, which is 1 again afterwards. Bytes that can be the
- * beginning of a header, and have an urgent one (MSG_OOB) behind them, are
+ * Where the policy is REALPEER_POLICY_OPTIONAL or REALPEER_POLICY_STRIP, bytes
+ * that may turn out to be the application's stay on the socket, and so it
+ * stays readable. For TCP this function prevents that, with SO_RCVLOWAT, which
+ * is 1 again afterwards. For Unix sockets Linux has nothing like it: wait for
+ * edges (EPOLLET) there, or as `retry_ms` says. Bytes that can be the
+ * beginning of a header, and are followed by an urgent one (MSG_OOB), are
  * taken for none.
  *
  * @return as realpeer_receive, or REALPEER_ACTION_MORE
@@ -1545,8 +1653,12 @@ int32_t realpeer_receive_nowait(struct realpeer_receiver *receiver,
                                 size_t out_size);
 
 /**
- * The real peer of a connection: the client that the decision names, or
- * whoever is at the other end of the socket. As getpeername().
+ * The real peer of a connection: the client that the decision names, or the
+ * peer of the socket itself. As getpeername().
+ *
+ * The client may be of another family than the socket: an IPv6 one comes over
+ * a socket for IPv4 where the balancer has both. A program that cannot do with
+ * that calls realpeer_getpeername_own.
  *
  * @param decision NULL for the socket's own
  * @param decision_size sizeof(realpeer_decision)
@@ -1572,6 +1684,35 @@ int32_t realpeer_getsockname(int fd,
                              size_t decision_size,
                              struct sockaddr *out,
                              socklen_t *out_len);
+
+/**
+ * The real peer in the family of the socket: for programs that have room for a
+ * `struct sockaddr_in` only, or go by one form of an address. Over a socket of
+ * AF_INET6 an IPv4 client is mapped (`::ffff:192.0.2.1`), as the system does
+ * it.
+ *
+ * @param out room for an address of the socket's family
+ * @return as realpeer_getpeername; REALPEER_ERROR_OTHER_FAMILY where the
+ *   client has no address in that family: an IPv6 client over AF_INET, any
+ *   client that a header names over a Unix socket. Close the connection then:
+ *   what is left is the balancer's address, with the rights of the client.
+ */
+int32_t realpeer_getpeername_own(int fd,
+                                 const struct realpeer_decision *decision,
+                                 size_t decision_size,
+                                 struct sockaddr *out,
+                                 socklen_t *out_len);
+
+/**
+ * What the client connected to, in the family of the socket.
+ *
+ * @return as realpeer_getpeername_own
+ */
+int32_t realpeer_getsockname_own(int fd,
+                                 const struct realpeer_decision *decision,
+                                 size_t decision_size,
+                                 struct sockaddr *out,
+                                 socklen_t *out_len);
 
 /**
  * Bytes that counters take.

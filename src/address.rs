@@ -89,6 +89,44 @@ pub fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(canonical_ip(address.ip()), address.port())
 }
 
+/// The address in a family: an IPv4 one is mapped into IPv6, and one that came
+/// mapped is IPv4 again. `None` where the family cannot say it, as IPv4 cannot say an
+/// IPv6 address.
+pub(crate) fn in_family(address: SocketAddr, family: Family) -> Option<SocketAddr> {
+    let ip = match (canonical_ip(address.ip()), family) {
+        (ip @ IpAddr::V4(_), Family::Inet) | (ip @ IpAddr::V6(_), Family::Inet6) => ip,
+        (IpAddr::V4(ip), Family::Inet6) => IpAddr::V6(ip.to_ipv6_mapped()),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, address.port()))
+}
+
+/// A client's address in the family of the socket that it came over, which is that
+/// of `own`, an address of this socket: for programs whose code after the header
+/// knows one family only. On a socket for IPv6 an IPv4 address is mapped into IPv6,
+/// as the system does it.
+///
+/// `None` means: close the connection. An IPv6 client has no address on a socket for
+/// IPv4, and going on would give it the balancer's.
+///
+/// ```
+/// use realpeer::in_family_of;
+///
+/// let [v4, v6] = ["127.0.0.1:80".parse()?, "[::1]:80".parse()?];
+/// let client = "192.0.2.1:56324".parse()?;
+/// assert_eq!(in_family_of(client, v4), Some(client));
+/// assert_eq!(in_family_of(client, v6), Some("[::ffff:192.0.2.1]:56324".parse()?));
+///
+/// let client = "[2001:db8::1]:56324".parse()?;
+/// assert_eq!(in_family_of(client, v6), Some(client));
+/// assert_eq!(in_family_of(client, v4), None);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[must_use]
+pub fn in_family_of(client: SocketAddr, own: SocketAddr) -> Option<SocketAddr> {
+    in_family(client, if own.is_ipv4() { Family::Inet } else { Family::Inet6 })
+}
+
 pub(crate) fn canonical_ip(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {

@@ -173,7 +173,7 @@ pub mod ffi;
 #[cfg(all(feature = "capi", not(test), panic = "abort"))]
 mod panic;
 
-pub use address::{AddressText, Family, Transport, canonical};
+pub use address::{AddressText, Family, Transport, canonical, in_family_of};
 pub use decide::{Action, Decision, Event, NoAddress, Settings, decide, decide_datagram};
 pub use header::{Command, Header, Progress, UnixPath, V1_MAX, Version};
 pub use log_limit::{HeldBack, LogLimit, LogRate, LogRateError, Logged};

@@ -5,6 +5,35 @@ use crate::decide::{Action, Decision, Event, Settings, decide};
 use crate::outcome::Outcome;
 use crate::policy::Policy;
 
+/// The settings where a header has to fit a buffer of `size` bytes.
+pub(crate) fn settings_within(mut settings: Settings, size: usize) -> Settings {
+    let most = u32::try_from(size).unwrap_or(u32::MAX);
+    settings.limits.max_header = settings.limits.max_header.min(most);
+    settings
+}
+
+/// [`decide`], where there is room for no more than `size` bytes.
+pub(crate) fn decide_within<'a>(
+    policy: Option<Policy>,
+    settings: &Settings,
+    bytes: &'a [u8],
+    size: usize,
+    event: Event,
+) -> Decision<'a> {
+    let decision = decide(policy, settings, bytes, event);
+    if decision.action == Action::More && bytes.len() >= size {
+        // There is no room to wait for more, nor to look at more.
+        return Decision {
+            action: Action::Refuse,
+            outcome: Outcome::TooLong,
+            consumed: 0,
+            need: 0,
+            ..decision
+        };
+    }
+    decision
+}
+
 /// Collects the first bytes of one connection in a buffer of the caller, until
 /// there is a decision. It does not read: any stream will do, blocking or not.
 ///
@@ -56,6 +85,9 @@ pub struct Receiver<'b> {
     have: usize,
     /// Bytes that are known: those, and behind them what was only looked at.
     seen: usize,
+    /// Bytes of the buffer that the caller was given to read or peek to. No more can
+    /// have come; what follows them may be another connection's.
+    given: usize,
     event: Event,
 }
 
@@ -76,20 +108,9 @@ impl<'b> Receiver<'b> {
         settings: Settings,
         buffer: &'b mut [u8],
     ) -> Receiver<'b> {
-        Receiver::resume(policy.into(), settings, buffer, 0)
-    }
-
-    /// The same where the buffer has the first `have` bytes already.
-    pub(crate) fn resume(
-        policy: Option<Policy>,
-        mut settings: Settings,
-        buffer: &'b mut [u8],
-        have: usize,
-    ) -> Receiver<'b> {
-        let most = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
-        settings.limits.max_header = settings.limits.max_header.min(most);
-        let have = have.min(buffer.len());
-        Receiver { policy, settings, buffer, have, seen: have, event: Event::Data }
+        let settings = settings_within(settings, buffer.len());
+        let policy = policy.into();
+        Receiver { policy, settings, buffer, have: 0, seen: 0, given: 0, event: Event::Data }
     }
 
     /// What to do with the connection, as far as is known.
@@ -108,18 +129,7 @@ impl<'b> Receiver<'b> {
     #[must_use]
     pub fn decision(&self) -> Decision<'_> {
         let bytes = self.buffer.get(..self.seen).unwrap_or(&[]);
-        let decision = decide(self.policy, &self.settings, bytes, self.event);
-        if decision.action == Action::More && self.seen == self.buffer.len() {
-            // There is no room to wait for more, nor to look at more.
-            return Decision {
-                action: Action::Refuse,
-                outcome: Outcome::TooLong,
-                consumed: 0,
-                need: 0,
-                ..decision
-            };
-        }
-        decision
+        decide_within(self.policy, &self.settings, bytes, self.buffer.len(), self.event)
     }
 
     /// Where to read to: as many bytes as the header has at least. Empty where
@@ -140,8 +150,7 @@ impl<'b> Receiver<'b> {
     pub fn missing(&mut self) -> &mut [u8] {
         let decision = self.decision();
         let end = if decision.action == Action::More { decision.need } else { 0 };
-        let end = end.min(self.buffer.len());
-        self.buffer.get_mut(self.have..end).unwrap_or(&mut [])
+        self.give(end.min(self.buffer.len()))
     }
 
     /// Where to read or peek to: all that is left of the buffer.
@@ -161,10 +170,19 @@ impl<'b> Receiver<'b> {
     /// ```
     #[must_use]
     pub fn room(&mut self) -> &mut [u8] {
-        self.buffer.get_mut(self.have..).unwrap_or(&mut [])
+        self.give(self.buffer.len())
+    }
+
+    fn give(&mut self, end: usize) -> &mut [u8] {
+        let to = self.buffer.get_mut(self.have..end).unwrap_or(&mut []);
+        self.given = self.given.max(to.len());
+        to
     }
 
     /// So many bytes were read; none means that the peer closed the connection.
+    ///
+    /// More than [`missing`](Receiver::missing) or [`room`](Receiver::room) had place
+    /// for do not count: the buffer may have been another connection's before.
     ///
     /// ```
     /// use realpeer::{Outcome, Policy, Receiver, Settings};
@@ -182,6 +200,8 @@ impl<'b> Receiver<'b> {
         if n == 0 {
             return self.closed();
         }
+        let n = n.min(self.given);
+        self.given = self.given.saturating_sub(n);
         self.have = self.have.saturating_add(n).min(self.buffer.len());
         self.seen = self.have;
     }
@@ -219,6 +239,8 @@ impl<'b> Receiver<'b> {
             self.closed();
             return 0;
         }
+        let n = n.min(self.given);
+        self.given = 0;
         self.seen = self.have.saturating_add(n).min(self.buffer.len());
         let take = self.decision().consumed.saturating_sub(self.have);
         self.have = self.have.saturating_add(take);
@@ -269,12 +291,6 @@ impl<'b> Receiver<'b> {
     /// ```
     pub fn timed_out(&mut self) {
         self.event = Event::Timeout;
-    }
-
-    /// Where bytes that were peeked, and are now taken off, go once more.
-    #[cfg(feature = "ffi")]
-    pub(crate) fn taken_mut(&mut self, from: usize) -> &mut [u8] {
-        self.buffer.get_mut(from..self.have).unwrap_or(&mut [])
     }
 
     /// Bytes that were read and are the application's, the first ones of it; none

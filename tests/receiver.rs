@@ -262,9 +262,40 @@ fn datagram(policy: Option<Policy>, settings: Settings, bytes: &[u8]) -> Decisio
             (action, out)
         };
         assert_eq!(action, decision.action as i32);
-        assert_eq!(out, decision.into());
+        assert_eq!(out, realpeer_decision::new(decision, policy));
     }
     decision
+}
+
+/// A buffer that was another connection's: what it left there decides nothing, not
+/// even where the caller counts more bytes than it had place for.
+#[test]
+fn bytes_of_the_last_connection_decide_nothing() {
+    let stale = [V1, REQUEST].concat();
+    for policy in READS {
+        for stream in [&b"P"[..], b"PROXY TCP4 1", &V1[..44], REQUEST, V1] {
+            for way in [Way::Exactly, Way::Freely, Way::Peeking] {
+                let (mut used, mut new) = ([0; 200], [0; 200]);
+                used[..stale.len()].copy_from_slice(&stale);
+                let [mut used, mut new] = [&mut used, &mut new]
+                    .map(|buffer| Receiver::new(policy, Settings::default(), buffer));
+                let rest = drive(&mut used, stream, way, || 7);
+                assert_eq!(rest, drive(&mut new, stream, way, || 7));
+                assert_eq!(words(&used.decision()), words(&new.decision()), "{stream:?} {way:?}");
+            }
+        }
+    }
+    for peeks in [false, true] {
+        let mut buffer = [0; 200];
+        buffer[..stale.len()].copy_from_slice(&stale);
+        let mut receiver = Receiver::new(Policy::Require, Settings::default(), &mut buffer);
+        receiver.missing()[..15].copy_from_slice(&V1[..15]);
+        match peeks {
+            false => receiver.filled(45),
+            true => assert_eq!(receiver.peeked(45), 15),
+        }
+        assert_eq!(receiver.decision().outcome, Outcome::More);
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod common;
 
 use std::io::{ErrorKind, Read, Write};
 use std::mem::zeroed;
-use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::ptr::{null, null_mut};
 
@@ -46,7 +46,7 @@ fn the_policy_by_rules() {
         let mut taker = Taker::new(fd, 0);
         taker.receiver.rules = rules.as_ptr();
         taker.receiver.rule_count = rules.len() as u32;
-        (taker.wait(), taker.receiver.policy)
+        (taker.wait(), taker.decision.policy)
     };
     for pair in Pair::each() {
         pair.send(V1);
@@ -160,6 +160,122 @@ fn names_of_the_socket_itself_are_whole_or_not_there() {
             assert!(room.is_untouched_from(if wanted == 0 { 16 } else { 0 }));
         }
     }
+}
+
+/// Over a connection of each family, a client of each: the address in the family of
+/// the socket, or a refusal, and never the balancer's.
+#[test]
+fn the_client_in_the_family_of_the_socket() {
+    const SIX: &str = "PROXY TCP6 2001:db8::1 2001:db8::2 56324 443\r\n";
+    const MAPPED: &str = "PROXY TCP6 ::ffff:192.0.2.1 2001:db8::2 56324 443\r\n";
+    let four = std::str::from_utf8(V1).unwrap();
+    let (v4, v6) = (libc::AF_INET, libc::AF_INET6);
+    let refused = Err(Error::OtherFamily as i32);
+    for (family, line, client, server) in [
+        (v4, four, Ok("192.0.2.1"), Ok("198.51.100.7")),
+        (v4, MAPPED, Ok("192.0.2.1"), refused),
+        (v4, SIX, refused, refused),
+        (v6, four, Ok("::ffff:192.0.2.1"), Ok("::ffff:198.51.100.7")),
+        (v6, MAPPED, Ok("::ffff:192.0.2.1"), Ok("2001:db8::2")),
+        (v6, SIX, Ok("2001:db8::1"), Ok("2001:db8::2")),
+        (libc::AF_UNIX, four, refused, refused),
+        (libc::AF_UNIX, SIX, refused, refused),
+    ] {
+        let pair = match family {
+            libc::AF_INET => Pair::tcp(),
+            libc::AF_UNIX => Pair::unix(),
+            _ => match Pair::tcp6() {
+                Some(pair) => pair,
+                // A machine need not have IPv6.
+                None => continue,
+            },
+        };
+        pair.send(line.as_bytes());
+        let mut taker = Taker::new(pair.fd(), REQUIRE);
+        assert_eq!(taker.wait(), "proxy");
+        let decision = &raw const taker.decision;
+        let wanted =
+            [(realpeer_getpeername_own as Ask, client), (realpeer_getsockname_own, server)];
+        for (ask, wanted) in wanted {
+            let seen = own(pair.fd(), decision, ask);
+            let seen = seen.map(|(family_of_it, ip, _)| {
+                assert_eq!(family_of_it, family);
+                ip
+            });
+            assert_eq!(seen, wanted.map(|text| text.parse().unwrap()), "{family} {line}");
+        }
+        // Without a name in the decision it is the socket's own.
+        let (family_of_it, ..) = own(pair.fd(), null(), realpeer_getpeername_own).unwrap();
+        assert_eq!(family_of_it, family);
+        for (to, wanted) in [(v4, &[v4][..]), (v6, &[v4, v6]), (libc::AF_UNIX, &[]), (0, &[])] {
+            let own = if taker.decision.client.family == 1 { v4 } else { v6 };
+            let mut room = Room::new();
+            let mut len = 128;
+            let client = &raw const taker.decision.client;
+            let result = unsafe { realpeer_address_to_family(client, to, room.of(), &mut len) };
+            let fits = wanted.contains(&own);
+            assert_eq!(result, if fits { 0 } else { Error::OtherFamily as i32 });
+            assert!(room.is_untouched_from(if fits { len as usize } else { 0 }));
+        }
+    }
+    assert_eq!(own(-1, null(), realpeer_getpeername_own), Err(SOCKET));
+}
+
+/// What the natural code of a program for IPv4 has in hand.
+#[test]
+fn a_client_that_has_no_room_is_an_error() {
+    let pair = Pair::tcp();
+    pair.send(b"PROXY TCP6 2001:db8::1 2001:db8::2 56324 443\r\n");
+    let mut taker = Taker::new(pair.fd(), REQUIRE);
+    assert_eq!(taker.wait(), "proxy");
+    let n = size_of_val(&taker.decision);
+    for (ask, wanted) in [
+        (realpeer_getpeername as Ask, INVALID),
+        (realpeer_getpeername_own, Error::OtherFamily as i32),
+    ] {
+        let mut room = Room::new();
+        let mut len = size_of::<sockaddr_in>() as socklen_t;
+        let result = unsafe { ask(pair.fd(), &taker.decision, n, room.of(), &mut len) };
+        assert_eq!(result, wanted);
+        assert!(room.is_untouched_from(0));
+    }
+}
+
+type Ask = unsafe extern "C" fn(
+    c_int,
+    *const realpeer_decision,
+    usize,
+    *mut libc::sockaddr,
+    *mut socklen_t,
+) -> i32;
+
+/// The family, the address (that of a Unix socket is none) and the length.
+fn own(
+    fd: c_int,
+    decision: *const realpeer_decision,
+    ask: Ask,
+) -> Result<(c_int, IpAddr, socklen_t), i32> {
+    let mut out: sockaddr_storage = unsafe { zeroed() };
+    let mut len = size_of_val(&out) as socklen_t;
+    let size = size_of::<realpeer_decision>();
+    let to = (&raw mut out).cast();
+    let result = unsafe { ask(fd, decision, size, to, &mut len) };
+    if result != 0 {
+        return Err(result);
+    }
+    let from = &raw const out;
+    let ip = match c_int::from(out.ss_family) {
+        libc::AF_INET => {
+            let ip = unsafe { (*from.cast::<sockaddr_in>()).sin_addr.s_addr };
+            IpAddr::from(ip.to_ne_bytes())
+        }
+        libc::AF_INET6 => {
+            let ip = unsafe { (*from.cast::<libc::sockaddr_in6>()).sin6_addr.s6_addr };
+            IpAddr::from(ip)
+        }
+        _ => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    };
+    Ok((out.ss_family.into(), ip, len))
 }
 
 // ---- arguments

@@ -33,7 +33,6 @@
 /* All that a waiting connection needs here. */
 typedef struct connection {
     realpeer_receiver   receiver;
-    int64_t             deadline;
     uint8_t            *part;        /* of a header, that has come already */
     uint32_t            part_len;
     struct connection  *older;
@@ -241,10 +240,8 @@ begin(int fd)
         return;
     }
 
-    /* The library's time runs from here on; so ours is over after it. */
-    if (go_on(c)) {
-        c->deadline = now() + timeout;
-    }
+    /* The time for the header runs from here on. */
+    go_on(c);
 }
 
 /* --- events -------------------------------------------------------------- */
@@ -279,7 +276,7 @@ end_late_ones(void)
     connection  *c;
 
     while ((c = oldest) != NULL) {
-        late = now() - c->deadline;
+        late = now() - (int64_t) c->receiver.ends;
         if (late < 0) {
             return (int) -late;
         }

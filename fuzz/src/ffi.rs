@@ -155,7 +155,7 @@ fn headers(stream: &mut Stream<'_>, bytes: &Memory) {
             false => decide(own, &settings, stream.bytes, event),
         };
         assert_eq!(seen, wanted.action as i32);
-        assert_eq!(taken::<realpeer_decision>(&out), wanted.into());
+        assert_eq!(taken::<realpeer_decision>(&out), realpeer_decision::new(wanted, own));
     }
     // SAFETY: NULL is not read.
     unsafe {

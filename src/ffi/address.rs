@@ -1,6 +1,6 @@
 //! Addresses in C: a small struct of our own, text, and `struct sockaddr`.
 
-use core::ffi::c_char;
+use core::ffi::{c_char, c_int};
 use core::mem::offset_of;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -8,8 +8,8 @@ use libc::{
     AF_INET, AF_INET6, AF_UNIX, sa_family_t, sockaddr, sockaddr_in, sockaddr_in6, socklen_t,
 };
 
-use super::{Error, Out, bytes, bytes_mut};
-use crate::address::{AddressText, Family, canonical};
+use super::{Buffer, Error, Out, bytes, bytes_mut};
+use crate::address::{AddressText, Family, canonical, in_family};
 use crate::rules::Peer;
 use crate::text::{escape, hex};
 
@@ -84,19 +84,21 @@ pub unsafe extern "C" fn realpeer_address_text(
     out: *mut c_char,
     size: usize,
 ) -> i32 {
-    // SAFETY: the caller's promises, on both pointers.
-    let (address, out) = unsafe { (bytes(address, 1), bytes_mut(out.cast::<u8>(), size)) };
-    let (Some([address]), Some(out)) = (address, out) else {
+    // SAFETY: the caller's promise.
+    let address = unsafe { bytes(address, 1) };
+    let (Some([address]), Some(out)) = (address, Buffer::new(out.cast::<u8>(), size)) else {
         return Error::InvalidArgument as i32;
     };
     let Some(ip) = address.to_ip() else { return Error::NotFound as i32 };
     let text = AddressText::new(ip);
     let text = text.as_bytes();
-    if let Some((to, [nul, ..])) = out.split_at_mut_checked(text.len()) {
-        // SAFETY: `to` is as long as the text, and the text is ours. A loop over
-        // bytes takes longer than all the rest.
-        unsafe { core::ptr::copy_nonoverlapping(text.as_ptr(), to.as_mut_ptr(), text.len()) };
-        *nul = 0;
+    if text.len() < out.size {
+        // SAFETY: there is room for the text and one byte more, and the text is ours.
+        // A loop over bytes takes longer than all the rest.
+        unsafe {
+            core::ptr::copy_nonoverlapping(text.as_ptr(), out.to, text.len());
+            out.to.add(text.len()).write(0);
+        }
     }
     length(text.len())
 }
@@ -118,23 +120,67 @@ pub unsafe extern "C" fn realpeer_address_to_sockaddr(
     out_len: *mut socklen_t,
 ) -> i32 {
     // SAFETY: the caller's promises.
+    unsafe { to_sockaddr(address, Some, out, out_len) }
+}
+
+/// The same in a family of the caller's choice, such as that of its socket: for
+/// AF_INET6 an IPv4 address is mapped into IPv6 (`::ffff:192.0.2.1`), as the system
+/// does it on such sockets.
+///
+/// @param family AF_INET or AF_INET6
+/// @param out at least `*out_len` bytes, at most a `struct sockaddr_storage`
+/// @param out_len in: the size of `out`; out: the size of what was written
+/// @return as realpeer_address_to_sockaddr; REALPEER_ERROR_OTHER_FAMILY where the
+///   address has no form in that family: an IPv6 one for AF_INET, and any for
+///   another family. Close the connection then: what is left is the balancer's
+///   address, with the rights of the client.
+///
+/// # Safety
+/// As for realpeer_address_to_sockaddr.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_address_to_family(
+    address: *const realpeer_address,
+    family: c_int,
+    out: *mut sockaddr,
+    out_len: *mut socklen_t,
+) -> i32 {
+    let family = match family {
+        AF_INET => Some(Family::Inet),
+        AF_INET6 => Some(Family::Inet6),
+        _ => None,
+    };
+    let convert = |address| in_family(address, family?);
+    // SAFETY: the caller's promises.
+    unsafe { to_sockaddr(address, convert, out, out_len) }
+}
+
+/// # Safety
+/// As for realpeer_address_to_sockaddr.
+unsafe fn to_sockaddr(
+    address: *const realpeer_address,
+    convert: impl Fn(SocketAddr) -> Option<SocketAddr>,
+    out: *mut sockaddr,
+    out_len: *mut socklen_t,
+) -> i32 {
+    // SAFETY: the caller's promises.
     let (address, len) = unsafe { (bytes(address, 1), bytes_mut(out_len, 1)) };
     let (Some([address]), Some([len]), false) = (address, len, out.is_null()) else {
         return Error::InvalidArgument as i32;
     };
-    let Some(ip) = address.to_ip() else { return Error::NotFound as i32 };
+    let Some(address) = address.to_socket_address() else { return Error::NotFound as i32 };
+    let Some(address) = convert(address) else { return Error::OtherFamily as i32 };
     // SAFETY: all zeroes are a valid value of these plain C structs.
     let (mut v4, mut v6): (sockaddr_in, sockaddr_in6) = unsafe { core::mem::zeroed() };
-    let (from, size) = match ip {
+    let (from, size) = match address.ip() {
         IpAddr::V4(ip) => {
             v4.sin_family = family(AF_INET);
-            v4.sin_port = address.port.to_be();
+            v4.sin_port = address.port().to_be();
             v4.sin_addr.s_addr = u32::from_ne_bytes(ip.octets());
             ((&raw const v4).cast::<u8>(), size_of::<sockaddr_in>())
         }
         IpAddr::V6(ip) => {
             v6.sin6_family = family(AF_INET6);
-            v6.sin6_port = address.port.to_be();
+            v6.sin6_port = address.port().to_be();
             v6.sin6_addr.s6_addr = ip.octets();
             ((&raw const v6).cast::<u8>(), size_of::<sockaddr_in6>())
         }
@@ -175,9 +221,8 @@ pub unsafe extern "C" fn realpeer_address_from_sockaddr(
             // Where the port is does not depend on the family.
             const { assert!(offset_of!(sockaddr_in, sin_port) == offset_of!(sockaddr_in6, sin6_port)) };
             // SAFETY: the caller's promise.
-            let raw = unsafe { bytes(address.cast::<u8>(), usize::try_from(len).unwrap_or(0)) };
-            let port = raw.and_then(|raw| raw.get(offset_of!(sockaddr_in, sin_port)..));
-            let port = port.and_then(|port| port.first_chunk().copied()).unwrap_or_default();
+            let port = unsafe { field(address, len, offset_of!(sockaddr_in, sin_port)) };
+            let port = port.unwrap_or_default();
             Some(canonical(SocketAddr::new(ip, u16::from_be_bytes(port)))).into()
         }
         Some(Peer::Unix) => {
@@ -199,22 +244,43 @@ fn family(constant: i32) -> sa_family_t {
 /// # Safety
 /// `address` must be NULL or readable for `len` bytes.
 pub(super) unsafe fn peer(address: *const sockaddr, len: socklen_t) -> Option<Peer> {
-    // SAFETY: the caller's promise. Bytes, for the struct may lie anywhere.
-    let raw = unsafe { bytes(address.cast::<u8>(), usize::try_from(len).ok()?) }?;
-    let field = |offset: usize| raw.get(offset..);
-    let family = field(offset_of!(sockaddr, sa_family))?.first_chunk().copied()?;
-    match i32::from(sa_family_t::from_ne_bytes(family)) {
-        AF_INET => {
-            let ip: &[u8; 4] = field(offset_of!(sockaddr_in, sin_addr))?.first_chunk()?;
-            Some(Peer::Ip(IpAddr::V4(Ipv4Addr::from(*ip))))
+    // SAFETY: the caller's promise, for each of them.
+    unsafe {
+        let family = field(address, len, offset_of!(sockaddr, sa_family))?;
+        match i32::from(sa_family_t::from_ne_bytes(family)) {
+            AF_INET => {
+                let ip: [u8; 4] = field(address, len, offset_of!(sockaddr_in, sin_addr))?;
+                Some(Peer::Ip(IpAddr::V4(Ipv4Addr::from(ip))))
+            }
+            AF_INET6 => {
+                let ip: [u8; 16] = field(address, len, offset_of!(sockaddr_in6, sin6_addr))?;
+                Some(Peer::Ip(IpAddr::V6(Ipv6Addr::from(ip))))
+            }
+            AF_UNIX => Some(Peer::Unix),
+            _ => None,
         }
-        AF_INET6 => {
-            let ip: &[u8; 16] = field(offset_of!(sockaddr_in6, sin6_addr))?.first_chunk()?;
-            Some(Peer::Ip(IpAddr::V6(Ipv6Addr::from(*ip))))
-        }
-        AF_UNIX => Some(Peer::Unix),
-        _ => None,
     }
+}
+
+/// `N` bytes of a `struct sockaddr`, and no others: it may lie anywhere, and what
+/// its family does not use need not be initialised, in a `struct sockaddr_storage`
+/// for example.
+///
+/// # Safety
+/// `address` must be NULL or readable for `len` bytes, and those in question be
+/// initialised.
+unsafe fn field<const N: usize>(
+    address: *const sockaddr,
+    len: socklen_t,
+    offset: usize,
+) -> Option<[u8; N]> {
+    let within = offset.checked_add(N)? <= usize::try_from(len).ok()?;
+    if address.is_null() || !within {
+        return None;
+    }
+    // SAFETY: within what is readable, by the caller's promise; bytes need no
+    // alignment.
+    Some(unsafe { address.cast::<u8>().add(offset).cast::<[u8; N]>().read() })
 }
 
 /// Writes bytes for a log line: printable ASCII stays, quotes, backslashes and
@@ -233,9 +299,11 @@ pub unsafe extern "C" fn realpeer_escape(
     out: *mut c_char,
     size: usize,
 ) -> i32 {
-    // SAFETY: the caller's promises.
-    match unsafe { (bytes(data, len), bytes_mut(out.cast::<u8>(), size)) } {
-        (Some(data), Some(out)) => length(escape(data, out)),
+    // SAFETY: the caller's promise.
+    let data = unsafe { bytes(data, len) };
+    match (data, Buffer::new(out.cast::<u8>(), size)) {
+        // SAFETY: the caller's promise on `out`.
+        (Some(data), Some(out)) => length(unsafe { out.fill(|out| escape(data, out)) }),
         _ => Error::InvalidArgument as i32,
     }
 }
@@ -254,9 +322,11 @@ pub unsafe extern "C" fn realpeer_hex(
     out: *mut c_char,
     size: usize,
 ) -> i32 {
-    // SAFETY: the caller's promises.
-    match unsafe { (bytes(data, len), bytes_mut(out.cast::<u8>(), size)) } {
-        (Some(data), Some(out)) => length(hex(data, out)),
+    // SAFETY: the caller's promise.
+    let data = unsafe { bytes(data, len) };
+    match (data, Buffer::new(out.cast::<u8>(), size)) {
+        // SAFETY: the caller's promise on `out`.
+        (Some(data), Some(out)) => length(unsafe { out.fill(|out| hex(data, out)) }),
         _ => Error::InvalidArgument as i32,
     }
 }

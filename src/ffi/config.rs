@@ -98,18 +98,17 @@ pub unsafe extern "C" fn realpeer_rules_prepare(
     count: usize,
     duplicate: *mut u32,
 ) -> i32 {
-    // SAFETY: the caller's promises.
-    let (rules, duplicate) = unsafe {
-        (bytes_mut(rules, count), bytes_mut(duplicate, if duplicate.is_null() { 0 } else { 2 }))
-    };
-    let (Some(rules), Some(duplicate)) = (rules, duplicate) else {
+    // SAFETY: the caller's promise.
+    let rules = unsafe { bytes_mut(rules, count) };
+    let (Some(rules), true) = (rules, duplicate.is_aligned()) else {
         return Error::InvalidArgument as i32;
     };
     match Rules::prepare(rules) {
         Ok(_) => 0,
         Err(found) => {
-            if let [first, second] = duplicate {
-                (*first, *second) = found.tags;
+            if !duplicate.is_null() {
+                // SAFETY: not NULL and aligned; room for two is the caller's promise.
+                unsafe { duplicate.cast::<[u32; 2]>().write(found.tags.into()) };
             }
             Error::DuplicateSource as i32
         }

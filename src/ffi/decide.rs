@@ -31,10 +31,16 @@ pub struct realpeer_decision {
     /// The header, where a valid one came (`version` is not 0). Of one that is
     /// thrown away only the version is here: nothing that it says may count.
     pub header: realpeer_header,
+    /// The policy it was made with, REALPEER_POLICY_*: what the caller set, or what
+    /// the rules said. REALPEER_POLICY_NONE: no rule matched, or the peer was gone
+    /// before its address could be asked for.
+    pub policy: i32,
 }
 
-impl From<Decision<'_>> for realpeer_decision {
-    fn from(decision: Decision<'_>) -> Self {
+impl realpeer_decision {
+    /// What C sees of a decision by this policy.
+    #[must_use]
+    pub fn new(decision: Decision<'_>, policy: Option<Policy>) -> Self {
         // Nothing here is longer than 65,551 bytes.
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Self {
@@ -48,6 +54,7 @@ impl From<Decision<'_>> for realpeer_decision {
                 version: decision.version.map_or(0, |version| version as u8),
                 ..Default::default()
             }),
+            policy: policy.map_or(REALPEER_POLICY_NONE, |policy| policy as i32),
         }
     }
 }
@@ -100,7 +107,7 @@ pub unsafe extern "C" fn realpeer_decide(
     };
     let decision = decide(policy, &settings, data, event);
     // SAFETY: the caller's promise on `out`.
-    unsafe { out.write(decision.into()) };
+    unsafe { out.write(realpeer_decision::new(decision, policy)) };
     decision.action as i32
 }
 
@@ -151,6 +158,6 @@ pub unsafe extern "C" fn realpeer_decide_datagram(
     let Some(policy) = policy_of(policy) else { return Error::InvalidArgument as i32 };
     let decision = decide_datagram(policy, &settings, data);
     // SAFETY: the caller's promise on `out`.
-    unsafe { out.write(decision.into()) };
+    unsafe { out.write(realpeer_decision::new(decision, policy)) };
     decision.action as i32
 }

@@ -12,7 +12,9 @@ mod counters;
 mod decide;
 mod header;
 mod log;
+mod names;
 mod outcome;
+mod receive;
 mod relay;
 mod socket;
 mod status;
@@ -26,6 +28,7 @@ pub use counters::*;
 pub use decide::*;
 pub use header::*;
 pub use log::*;
+pub use names::*;
 pub use outcome::*;
 pub use relay::*;
 pub use socket::*;
@@ -53,11 +56,12 @@ unsafe fn bytes<'a, T>(data: *const T, len: usize) -> Option<&'a [T]> {
     Some(unsafe { slice::from_raw_parts(data, len) })
 }
 
-/// As [`bytes`], to be written to.
+/// As [`bytes`], to be changed in place. What C has not initialised is for [`Out`]
+/// and [`Buffer`].
 ///
 /// # Safety
-/// Unless NULL, `data` must be writable for `len` elements, initialised, and
-/// nobody else's for `'a`.
+/// Unless NULL, `data` must be initialised, writable for `len` elements, and used
+/// by no other for `'a`.
 unsafe fn bytes_mut<'a, T>(data: *mut T, len: usize) -> Option<&'a mut [T]> {
     if data.is_null() {
         return if len == 0 { Some(&mut []) } else { None };
@@ -105,6 +109,54 @@ impl<T: Copy> Out<T> {
         unsafe {
             core::ptr::copy_nonoverlapping((&raw const value).cast::<u8>(), to, known);
             core::ptr::write_bytes(to.add(known), 0, rest);
+        }
+    }
+}
+
+/// A buffer that C hands out for as much as there turns out to be. It need not be
+/// initialised: no slice of it is made before it has been filled with zeroes, of
+/// which there are just as many as are written over at once.
+#[derive(Clone, Copy)]
+struct Buffer {
+    to: *mut u8,
+    size: usize,
+}
+
+impl Buffer {
+    /// `None` where the two cannot be right. NULL with size 0 is empty.
+    fn new(to: *mut u8, size: usize) -> Option<Self> {
+        let usable = if to.is_null() { size == 0 } else { can_be_slice::<u8>(size) };
+        if usable { Some(Buffer { to, size }) } else { None }
+    }
+
+    /// The first `len` bytes; `None` where it has fewer.
+    ///
+    /// # Safety
+    /// The pointer must be writable for the size that was stated, and used by no
+    /// other for `'a`.
+    unsafe fn zeroed<'a>(self, len: usize) -> Option<&'a mut [u8]> {
+        if self.to.is_null() || len > self.size {
+            return None;
+        }
+        // SAFETY: `len` bytes are within the buffer, by the caller's promise, and
+        // initialised when they become a slice.
+        unsafe {
+            self.to.write_bytes(0, len);
+            Some(slice::from_raw_parts_mut(self.to, len))
+        }
+    }
+
+    /// Lets a function write that says how long its text is, and writes nothing
+    /// where that does not fit. So it is asked twice.
+    ///
+    /// # Safety
+    /// As for [`Buffer::zeroed`].
+    unsafe fn fill(self, write: impl Fn(&mut [u8]) -> usize) -> usize {
+        let len = write(&mut []);
+        // SAFETY: the caller's promise.
+        match unsafe { self.zeroed(len) } {
+            Some(out) => write(out),
+            None => len,
         }
     }
 }

@@ -42,10 +42,16 @@ pub enum Error {
     BadRate = -77,
     /// The text is no burst of lines.
     BadBurst = -78,
+    /// Nothing is connected to the socket, such as one that listens. The program
+    /// has a mistake.
+    NotConnected = -79,
+    /// The address has no form in this family: an IPv6 client on a socket of
+    /// AF_INET. Close the connection.
+    OtherFamily = -80,
 }
 
 impl Error {
-    const ALL: [(Error, &'static CStr, &'static CStr); 15] = [
+    const ALL: [(Error, &'static CStr, &'static CStr); 17] = [
         (Error::InvalidArgument, c"invalid_argument", c"invalid argument"),
         (
             Error::BadPolicy,
@@ -65,6 +71,12 @@ impl Error {
         (Error::Socket, c"socket", c"a system call on the socket failed"),
         (Error::BadRate, c"bad_rate", LogRateError::BadRate.c_text()),
         (Error::BadBurst, c"bad_burst", LogRateError::BadBurst.c_text()),
+        (Error::NotConnected, c"not_connected", c"the socket is not connected"),
+        (
+            Error::OtherFamily,
+            c"other_family",
+            c"the address cannot be written in the family of the socket",
+        ),
     ];
 }
 

@@ -1,54 +1,43 @@
-//! The header taken off a socket, in C.
-//!
-//! The bytes are peeked at first, and then exactly those taken off that are the
-//! header's. So nothing of the application's is ever taken, whatever the policy
-//! is, and the socket can be handed to anything that wants a socket. Reading no
-//! more than is certain would do the same where a header must come; but a line of
-//! version 1 would then be read in dozens of pieces, and what turns out to be no
-//! header would have been taken off already.
-//!
-//! Bytes that can only be a header's are taken off as they come, for a socket with
-//! bytes in it is always readable, and nobody could wait for more of them.
+//! The header taken off a socket, in C: what a program sees of it. How it is done is
+//! in `receive`.
 
-use core::ffi::c_int;
+use core::slice;
 
-use libc::{c_short, pollfd, sockaddr, sockaddr_storage, socklen_t};
-
-use super::system::{ENDED, errno, is_broken, low_water, now, peek, poll, take, would_block};
-use super::{
-    Error, Out, REALPEER_POLICY_NONE, bytes, bytes_mut, realpeer_address_to_sockaddr,
-    realpeer_decision, realpeer_settings,
-};
+use super::receive::take_header;
+use super::{Error, Out, realpeer_decision, realpeer_settings};
 use crate::decide::Action;
-use crate::header::V1_MAX;
-use crate::policy::Policy;
-use crate::receiver::Receiver;
-use crate::rules::{Rule, Rules};
+use crate::rules::Rule;
 
 /// Milliseconds for the whole header where nothing is set.
 pub const REALPEER_DEFAULT_TIMEOUT: i32 = 5000;
 
-/// Bytes that are looked at, at least, if there are so many.
-const WINDOW: usize = 1024;
-/// Milliseconds between two looks where nothing can be waited for.
-const NAP: c_int = 10;
-
 /// A connection whose header is to be taken off its socket. All zeroes, but for
 /// what is said here.
+///
+/// What is above `have` is the caller's, and is never written to. What is below is
+/// the library's: it remembers there what it knows of a connection as long as it
+/// returns REALPEER_ACTION_MORE. With every other answer, errors included, all of
+/// that is 0 again, and nothing but `fd` has to be set for the next connection.
+///
+/// A connection may be given up at any time while it waits, and another one take its
+/// place. On Linux this is noticed, even where the descriptor has the same number;
+/// elsewhere only where it has another, so set all from `have` on to 0 there.
 ///
 /// While it waits it needs no more memory than this: see `have`.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct realpeer_receiver {
-    /// Where the header goes. What is longer is REALPEER_RESULT_TOO_LONG.
+    /// Where the header goes. What is longer is REALPEER_RESULT_TOO_LONG. It need not
+    /// be initialised, and must not overlap the receiver, the decision, the rules or
+    /// the settings.
     pub buffer: *mut u8,
     /// Rules that realpeer_rules_prepare has prepared, to find the policy with,
     /// where `policy` is REALPEER_POLICY_NONE.
     pub rules: *const Rule,
     /// NULL for the defaults.
     pub settings: *const realpeer_settings,
-    /// When the time is over, in milliseconds of CLOCK_MONOTONIC. Set by the first
-    /// call that has to wait; whoever counts from an earlier time sets it before.
+    /// When the time is over, in milliseconds of CLOCK_MONOTONIC; 0: `timeout_ms`
+    /// after the first call that has to wait.
     pub deadline: u64,
     /// Bytes of `buffer`, REALPEER_V1_MAX at least.
     pub buffer_size: u32,
@@ -56,22 +45,35 @@ pub struct realpeer_receiver {
     pub rule_count: u32,
     /// sizeof(realpeer_settings)
     pub settings_size: u32,
-    /// The library's: bytes of the header that are off the socket, and in `buffer`.
-    /// Set it to 0 for each connection, or the last one's header is taken for its own.
-    /// While this is 0 nothing in `buffer` is needed for the next call: all waiting
-    /// connections may share one.
-    pub have: u32,
-    /// The socket: connected, TCP or a Unix stream, blocking or not. Nobody else
+    /// The socket: connected, TCP or a Unix stream, blocking or not. Nothing else
     /// may read from it meanwhile.
     pub fd: i32,
-    /// REALPEER_POLICY_*. What the rules said is written to here.
+    /// REALPEER_POLICY_*, or REALPEER_POLICY_NONE to ask the rules. What they said is
+    /// in the decision.
     pub policy: i32,
     /// Milliseconds for the whole header, if `deadline` is not set; 0 for
     /// REALPEER_DEFAULT_TIMEOUT, negative for no end, whatever `deadline` says.
     pub timeout_ms: i32,
-    /// The library's: bytes that have to be there before the socket is readable, 0
-    /// where that was left as it was.
+    /// Bytes of the header that are off the socket, and in `buffer`. They have to be
+    /// there again at the next call. While this is 0 nothing in `buffer` is needed:
+    /// all waiting connections may share one.
+    pub have: u32,
+    /// 0: call again when the socket is readable. Else bytes have to be left on a
+    /// socket that has no option to wait for more of them, and is readable all the
+    /// time: call again after so many milliseconds, and wait until then for nothing
+    /// but the end (poll() with POLLRDHUP alone). A program that waits for edges
+    /// (EPOLLET) need not look at this.
+    pub retry_ms: i32,
+    /// Bytes that have to be there before the socket is readable, 0 where that was
+    /// left as it was.
     pub low_water: i32,
+    /// What the rules said, 0 where they have not been asked.
+    pub found_policy: i32,
+    /// When the time is over, in milliseconds of CLOCK_MONOTONIC; 0 where there is
+    /// no end.
+    pub ends: u64,
+    /// Which socket all this is about.
+    pub socket: u64,
 }
 
 /// Takes the header off a connected socket, and waits for it.
@@ -80,12 +82,18 @@ pub struct realpeer_receiver {
 /// if nothing had been in front of it. If no header comes where none has to,
 /// nothing is taken. The flags of the socket stay as they are and do not count.
 ///
-/// The header, with its TLVs, is at the beginning of `buffer` afterwards. Where the
-/// peer breaks the connection, it is as if it had closed it.
+/// The header, with its TLVs, is at the beginning of `buffer` afterwards: the first
+/// `consumed` bytes, as the decision says. Where the peer breaks the connection, it
+/// is as if it had closed it.
+///
+/// Once there is an answer the receiver knows nothing of the connection any more. Do
+/// not call it again for the same one: what comes then is the application's, which
+/// would be looked at for another header.
 ///
 /// If SO_RCVLOWAT is more than 1 here, set it afterwards: with it the system says
 /// that there is nothing as long as there is less, and the header may seem to be
 /// late. Where bytes have to be left on the socket for a while, it is 1 afterwards.
+/// SO_PEEK_OFF does not hide the header, and goes on to count from the same byte.
 ///
 /// What has messages (SOCK_SEQPACKET) will do only where the header is one of its
 /// own: the system takes off whole messages. Where one goes on behind the header,
@@ -98,7 +106,8 @@ pub struct realpeer_receiver {
 /// @param out filled in unless an argument is invalid or a system call failed
 /// @param out_size sizeof(realpeer_decision)
 /// @return REALPEER_ACTION_ACCEPT, REALPEER_ACTION_PASS; REALPEER_ACTION_REFUSE;
-///   REALPEER_ERROR_SOCKET, and errno says why; REALPEER_ERROR_INVALID_ARGUMENT.
+///   REALPEER_ERROR_SOCKET, and errno says why; REALPEER_ERROR_NOT_CONNECTED for a
+///   socket that listens or was never connected; REALPEER_ERROR_INVALID_ARGUMENT.
 ///   All that is negative means: close the connection.
 ///
 /// # Safety
@@ -119,11 +128,12 @@ pub unsafe extern "C" fn realpeer_receive(
 /// is not whole. Call it again when the socket is readable, and when the time is
 /// over, which it finds out by itself.
 ///
-/// Where the policy is REALPEER_POLICY_OPTIONAL or REALPEER_POLICY_STRIP, wait for
-/// edges (EPOLLET): bytes that may turn out to be the application's stay on the
-/// socket, and so it stays readable. For TCP this function prevents that, with
-/// SO_RCVLOWAT, which is 1 again afterwards. Bytes that can be the beginning of a
-/// header, and have an urgent one (MSG_OOB) behind them, are taken for none.
+/// Where the policy is REALPEER_POLICY_OPTIONAL or REALPEER_POLICY_STRIP, bytes that
+/// may turn out to be the application's stay on the socket, and so it stays
+/// readable. For TCP this function prevents that, with SO_RCVLOWAT, which is 1 again
+/// afterwards. For Unix sockets Linux has nothing like it: wait for edges (EPOLLET)
+/// there, or as `retry_ms` says. Bytes that can be the beginning of a header, and
+/// are followed by an urgent one (MSG_OOB), are taken for none.
 ///
 /// @return as realpeer_receive, or REALPEER_ACTION_MORE
 ///
@@ -150,18 +160,30 @@ unsafe fn receive(
     wait: bool,
 ) -> i32 {
     // SAFETY: the caller's promise.
-    let receiver = unsafe { known_part(receiver, receiver_size) };
-    let out = Out::new(out, out_size, size_of::<realpeer_decision>());
-    let (Some(receiver), Some(out)) = (receiver, out) else {
+    let Some(receiver) = (unsafe { known_part(receiver, receiver_size) }) else {
         return Error::InvalidArgument as i32;
     };
-    // SAFETY: the caller's promises on the pointers in `receiver`.
-    match unsafe { take_header(receiver, wait) } {
-        Err(error) => error as i32,
-        Ok(decision) => {
+    receiver.forget_another_socket();
+    let out = Out::new(out, out_size, size_of::<realpeer_decision>());
+    let decision = match out {
+        // SAFETY: the caller's promises on the pointers in `receiver`.
+        Some(_) => unsafe { take_header(receiver, wait) },
+        None => Err(Error::InvalidArgument),
+    };
+    match (decision, out) {
+        (Ok(decision), Some(out)) => {
+            if decision.action == Action::More as i32 {
+                receiver.remember_socket();
+            } else {
+                receiver.forget();
+            }
             // SAFETY: the caller's promise on `out`.
             unsafe { out.write(decision) };
             decision.action
+        }
+        (decision, _) => {
+            receiver.forget();
+            decision.err().unwrap_or(Error::InvalidArgument) as i32
         }
     }
 }
@@ -169,310 +191,22 @@ unsafe fn receive(
 /// The receiver as this library knows it; the caller's may be longer.
 ///
 /// # Safety
-/// `receiver` must be NULL or writable for `size` bytes.
+/// `receiver` must be NULL or writable for `size` bytes, and initialised.
 unsafe fn known_part<'a>(
     receiver: *mut realpeer_receiver,
     size: usize,
 ) -> Option<&'a mut realpeer_receiver> {
-    // SAFETY: the caller's promise.
-    let raw = unsafe { bytes(receiver.cast::<u8>().cast_const(), size) }?;
-    let beyond = raw.get(size_of::<realpeer_receiver>()..)?;
+    let beyond = size.checked_sub(size_of::<realpeer_receiver>())?;
+    if receiver.is_null() || !receiver.is_aligned() || isize::try_from(size).is_err() {
+        return None;
+    }
+    // SAFETY: the caller's promise: so many bytes follow what is known here.
+    let beyond = unsafe { slice::from_raw_parts(receiver.add(1).cast::<u8>(), beyond) };
     // What this library does not know it cannot do; so nobody may ask for it.
     if beyond.iter().any(|&byte| byte != 0) {
         return None;
     }
-    // SAFETY: the caller's promise, for one struct, which `size` was enough for.
-    unsafe { bytes_mut(receiver, 1) }?.first_mut()
-}
-
-/// # Safety
-/// The pointers in `to` must be NULL or valid for the sizes beside them.
-unsafe fn take_header(to: &mut realpeer_receiver, wait: bool) -> Result<realpeer_decision, Error> {
-    let size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
-    // SAFETY: the caller's promises.
-    let (buffer, rules, settings) = unsafe {
-        (
-            bytes_mut(to.buffer, size(to.buffer_size)),
-            bytes(to.rules, size(to.rule_count)),
-            super::header::settings(to.settings, size(to.settings_size)),
-        )
-    };
-    let (Some(buffer), Some(rules), Some(settings)) = (buffer, rules, settings) else {
-        return Err(Error::InvalidArgument);
-    };
-    if buffer.len() < V1_MAX || buffer.len() < size(to.have) {
-        return Err(Error::InvalidArgument);
-    }
-    let mut gone = false;
-    if to.policy == REALPEER_POLICY_NONE && !rules.is_empty() {
-        match policy_of_peer(to.fd, rules) {
-            Ok(policy) => to.policy = policy,
-            Err(errno) if is_broken(errno) => gone = true,
-            Err(_) => return Err(Error::Socket),
-        }
-    }
-    // Who it was that is gone cannot be asked any more, nor does it matter.
-    let policy = if gone { Policy::Require as i32 } else { to.policy };
-    let policy = super::decide::policy_of(policy).ok_or(Error::InvalidArgument)?;
-    let mut receiver = Receiver::resume(policy, settings, buffer, size(to.have));
-    if gone {
-        receiver.closed();
-    }
-    let mut socket = Socket { to, unchanged: 0, ended: false, urgent: false };
-    let action = socket.fill(&mut receiver, wait);
-    if action? != Action::More {
-        socket.restore_low_water();
-    }
-    Ok(receiver.decision().into())
-}
-
-fn policy_of_peer(fd: c_int, rules: &[Rule]) -> Result<i32, c_int> {
-    // SAFETY: all zeroes are a valid value of this plain C struct.
-    let mut peer: sockaddr_storage = unsafe { core::mem::zeroed() };
-    let mut len = socklen_t::try_from(size_of_val(&peer)).unwrap_or(0);
-    let peer = (&raw mut peer).cast::<sockaddr>();
-    // SAFETY: `peer` has room for `len` bytes.
-    if unsafe { libc::getpeername(fd, peer, &raw mut len) } != 0 {
-        return Err(errno());
-    }
-    // SAFETY: `len` bytes of it were filled in.
-    let peer = unsafe { super::address::peer(peer, len) };
-    let policy = peer.and_then(|peer| Rules::from_prepared(rules).find(peer));
-    Ok(policy.map_or(REALPEER_POLICY_NONE, |policy| policy as i32))
-}
-
-/// What is known of a socket during one call.
-struct Socket<'a> {
-    to: &'a mut realpeer_receiver,
-    /// Bytes that were there the last time and had to be left.
-    unchanged: usize,
-    /// Whether nothing can come behind the bytes that are there.
-    ended: bool,
-    /// Whether a byte that was sent as urgent is there, behind which nobody can look.
-    urgent: bool,
-}
-
-impl Socket<'_> {
-    /// Goes on until there is a decision, or nothing to be had without waiting.
-    fn fill(&mut self, receiver: &mut Receiver<'_>, wait: bool) -> Result<Action, Error> {
-        loop {
-            let decision = receiver.decision();
-            if decision.action != Action::More {
-                return Ok(decision.action);
-            }
-            let looked = self.look(receiver, WINDOW.max(decision.need))?;
-            if looked == Looked::Progress || receiver.decision().action != Action::More {
-                continue;
-            }
-            let Some(left) = self.time_left()? else {
-                receiver.timed_out();
-                continue;
-            };
-            let left = if wait { left } else { 0 };
-            match looked {
-                Looked::Undecided(n) if self.ended && n == self.unchanged => receiver.closed(),
-                // What is in front of it is all that will be seen.
-                Looked::Undecided(n) if self.urgent && n == self.unchanged => receiver.timed_out(),
-                Looked::Undecided(n) => self.wait_behind(n, left)?,
-                _ if wait => drop(self.wait(left, 0)?),
-                _ => {}
-            }
-            if !wait && !self.ended && !self.urgent {
-                return Ok(Action::More);
-            }
-        }
-    }
-
-    /// Looks at what is there, and takes off what is certainly the header's.
-    fn look(&mut self, receiver: &mut Receiver<'_>, window: usize) -> Result<Looked, Error> {
-        let room = receiver.room();
-        let window = window.min(room.len());
-        let n = match peek(self.to.fd, room.get_mut(..window).unwrap_or(&mut [])) {
-            Ok(n) => n,
-            Err(errno) if would_block(errno) => return Ok(Looked::Nothing),
-            Err(errno) if is_broken(errno) => 0,
-            Err(_) => return Err(Error::Socket),
-        };
-        let at = usize::try_from(self.to.have).unwrap_or(0);
-        let wanted = receiver.peeked(n);
-        // They are there, and have been seen.
-        let mut taken = 0;
-        while taken < wanted {
-            let n = take(self.to.fd, receiver.taken_mut(at.saturating_add(taken)))?;
-            taken = taken.saturating_add(n);
-        }
-        self.to.have = u32::try_from(at.saturating_add(wanted)).unwrap_or(u32::MAX);
-        if wanted > 0 {
-            // What was undecided is now decided: every byte counts again.
-            self.restore_low_water();
-        }
-        // A window that is full may hide more, and so may a boundary of what was
-        // sent, which ends what can be looked at once.
-        Ok(if wanted > 0 || n == window { Looked::Progress } else { Looked::Undecided(n) })
-    }
-
-    /// Waits for bytes behind `n` that cannot be taken off yet.
-    fn wait_behind(&mut self, n: usize, left: c_int) -> Result<(), Error> {
-        let nothing_new = n == self.unchanged;
-        self.unchanged = n;
-        self.set_low_water(n.saturating_add(1));
-        let events = self.wait(left, libc::POLLPRI)?;
-        // The end stands behind the bytes: they have to be looked at again.
-        self.ended = events & ENDED != 0;
-        self.urgent = events & libc::POLLPRI != 0;
-        if nothing_new && left != 0 && events != 0 && !self.ended {
-            // Linux calls a Unix socket readable whatever SO_RCVLOWAT says.
-            poll(&mut [], if left < 0 { NAP } else { left.min(NAP) })?;
-        }
-        Ok(())
-    }
-
-    fn wait(&self, left: c_int, also: c_short) -> Result<c_short, Error> {
-        let events = libc::POLLIN | ENDED | also;
-        let mut one = [pollfd { fd: self.to.fd, events, revents: 0 }];
-        poll(&mut one, left)?;
-        let [pollfd { revents, .. }] = one;
-        if revents & libc::POLLNVAL != 0 { Err(Error::Socket) } else { Ok(revents) }
-    }
-
-    /// Milliseconds that are left, -1 where there is no end; `None` where none are.
-    fn time_left(&mut self) -> Result<Option<c_int>, Error> {
-        let timeout = match self.to.timeout_ms {
-            0 => REALPEER_DEFAULT_TIMEOUT,
-            timeout => timeout,
-        };
-        let Ok(timeout) = u64::try_from(timeout) else { return Ok(Some(-1)) };
-        let now = now()?;
-        if self.to.deadline == 0 {
-            self.to.deadline = now.saturating_add(timeout);
-        }
-        match self.to.deadline.saturating_sub(now) {
-            0 => Ok(None),
-            left => Ok(Some(c_int::try_from(left).unwrap_or(c_int::MAX))),
-        }
-    }
-
-    /// Where this does not work, the socket is readable more often than need be.
-    fn set_low_water(&mut self, bytes: usize) {
-        let Ok(bytes) = c_int::try_from(bytes) else { return };
-        if self.to.low_water != bytes && low_water(self.to.fd, bytes) {
-            self.to.low_water = bytes;
-        }
-    }
-
-    fn restore_low_water(&mut self) {
-        if self.to.low_water != 0 && low_water(self.to.fd, 1) {
-            self.to.low_water = 0;
-        }
-    }
-}
-
-/// What was seen.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Looked {
-    /// Nothing is there, or the end.
-    Nothing,
-    /// Something was taken off, and there may be more.
-    Progress,
-    /// So many bytes, which may be the application's and were left.
-    Undecided(usize),
-}
-
-/// The real peer of a connection: the client that the decision names, or whoever
-/// is at the other end of the socket. As getpeername().
-///
-/// @param decision NULL for the socket's own
-/// @param decision_size sizeof(realpeer_decision)
-/// @param out room for a `struct sockaddr_storage`
-/// @param out_len in: the size of `out`; out: the size of what was written
-/// @return 0; REALPEER_ERROR_SOCKET, and errno says why;
-///   REALPEER_ERROR_INVALID_ARGUMENT, also where `out` is too small
-///
-/// # Safety
-/// Pointers must be NULL or valid for the size given with them, `out` aligned as a
-/// `struct sockaddr_storage`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn realpeer_getpeername(
-    fd: c_int,
-    decision: *const realpeer_decision,
-    decision_size: usize,
-    out: *mut sockaddr,
-    out_len: *mut socklen_t,
-) -> i32 {
-    // SAFETY: the caller's promises.
-    unsafe {
-        let own = libc::getpeername;
-        name(fd, own, decision, decision_size, |decision| &decision.client, out, out_len)
-    }
-}
-
-/// What the client connected to: the address that the decision names as the
-/// server, or the socket's own. As getsockname().
-///
-/// @return as realpeer_getpeername
-///
-/// # Safety
-/// As for realpeer_getpeername.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn realpeer_getsockname(
-    fd: c_int,
-    decision: *const realpeer_decision,
-    decision_size: usize,
-    out: *mut sockaddr,
-    out_len: *mut socklen_t,
-) -> i32 {
-    // SAFETY: the caller's promises.
-    unsafe {
-        let own = libc::getsockname;
-        name(fd, own, decision, decision_size, |decision| &decision.server, out, out_len)
-    }
-}
-
-type Ask = unsafe extern "C" fn(c_int, *mut sockaddr, *mut socklen_t) -> c_int;
-
-/// # Safety
-/// As for realpeer_getpeername.
-unsafe fn name(
-    fd: c_int,
-    own: Ask,
-    decision: *const realpeer_decision,
-    decision_size: usize,
-    wanted: impl Fn(&realpeer_decision) -> &super::realpeer_address,
-    out: *mut sockaddr,
-    out_len: *mut socklen_t,
-) -> i32 {
-    let count = usize::from(!decision.is_null());
-    // SAFETY: the caller's promise.
-    let Some(decision) = (unsafe { bytes(decision, count) }) else {
-        return Error::InvalidArgument as i32;
-    };
-    let large_enough = decision.is_empty() || decision_size >= size_of::<realpeer_decision>();
-    if !large_enough || out.is_null() || out_len.is_null() || !out_len.is_aligned() {
-        return Error::InvalidArgument as i32;
-    }
-    if let Some(address) = decision.first().map(wanted).filter(|address| address.family != 0) {
-        // SAFETY: the caller's promises.
-        return unsafe { realpeer_address_to_sockaddr(address, out, out_len) };
-    }
-    // SAFETY: all zeroes are a valid value of this plain C struct.
-    let mut name: sockaddr_storage = unsafe { core::mem::zeroed() };
-    let mut len = socklen_t::try_from(size_of_val(&name)).unwrap_or(0);
-    let from = &raw mut name;
-    // SAFETY: `name` has room for `len` bytes.
-    if unsafe { own(fd, from.cast(), &raw mut len) } != 0 {
-        return Error::Socket as i32;
-    }
-    // SAFETY: not NULL and aligned; that it may be read is the caller's promise.
-    let room = unsafe { out_len.read() };
-    let Ok(count) = usize::try_from(len) else { return Error::Socket as i32 };
-    if room < len || count > size_of_val(&name) {
-        // The system would have cut it.
-        return Error::InvalidArgument as i32;
-    }
-    // SAFETY: `out` has room for `room` bytes, by the caller's promise.
-    unsafe {
-        from.cast::<u8>().copy_to_nonoverlapping(out.cast::<u8>(), count);
-        out_len.write(len);
-    }
-    0
+    // SAFETY: not NULL, aligned, and `size` is enough; the rest is the caller's
+    // promise.
+    Some(unsafe { &mut *receiver })
 }

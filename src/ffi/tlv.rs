@@ -3,7 +3,7 @@
 use core::ffi::{CStr, c_char};
 
 use super::address::length;
-use super::{Error, Out, bytes, bytes_mut};
+use super::{Buffer, Error, Out, bytes, bytes_mut};
 use crate::tlv::{Tlvs, types};
 use crate::tlv_field::TlvField;
 
@@ -234,13 +234,17 @@ unsafe fn write_field(
     size: usize,
     write: impl Fn(TlvField, Tlvs<'_>, &mut [u8]) -> Option<usize>,
 ) -> i32 {
-    // SAFETY: the caller's promises.
-    let (tlvs, out) = unsafe { (bytes(tlvs, len), bytes_mut(out.cast::<u8>(), size)) };
+    // SAFETY: the caller's promise.
+    let tlvs = unsafe { bytes(tlvs, len) };
+    let out = Buffer::new(out.cast::<u8>(), size);
     let (Some(tlvs), Some(out), Some(field)) = (tlvs, out, field(number)) else {
         return Error::InvalidArgument as i32;
     };
-    match write(field, Tlvs::new(tlvs), out) {
-        Some(len) => length(len),
-        None => Error::NotFound as i32,
+    let tlvs = Tlvs::new(tlvs);
+    let Some(len) = write(field, tlvs, &mut []) else { return Error::NotFound as i32 };
+    // SAFETY: the caller's promise on `out`.
+    if let Some(out) = unsafe { out.zeroed(len) } {
+        write(field, tlvs, out);
     }
+    length(len)
 }

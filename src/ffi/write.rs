@@ -3,7 +3,7 @@
 use core::slice;
 
 use super::address::length;
-use super::{Error, bytes, bytes_mut, realpeer_address, realpeer_tlv};
+use super::{Buffer, Error, bytes, realpeer_address, realpeer_tlv};
 use crate::address::{Family, Transport};
 use crate::header::Command;
 use crate::tlv::Tlv;
@@ -67,10 +67,11 @@ pub unsafe extern "C" fn realpeer_write_v1(
     size: usize,
 ) -> i32 {
     // SAFETY: the caller's promises.
-    let (addresses, out) = unsafe {
+    let addresses = unsafe {
         let one = |address: *const realpeer_address| bytes(address, (!address.is_null()).into());
-        ((one(source), one(destination)), Buffer::new(out, size))
+        (one(source), one(destination))
     };
+    let out = Buffer::new(out, size);
     let ((Some(source), Some(destination)), Some(out)) = (addresses, out) else {
         return Error::InvalidArgument as i32;
     };
@@ -84,7 +85,8 @@ pub unsafe extern "C" fn realpeer_write_v1(
         (None, None) => None,
         _ => return Error::BadAddress as i32,
     };
-    out.written(|out| write_v1(addresses, out))
+    // SAFETY: the caller's promise on `out`.
+    result(unsafe { written(out, |out| write_v1(addresses, out)) })
 }
 
 /// Writes a version 2 header.
@@ -109,8 +111,10 @@ pub unsafe extern "C" fn realpeer_write_v2(
     size: usize,
 ) -> i32 {
     // SAFETY: the caller's promises.
-    let (header, out) = unsafe { (outgoing(header, header_size), Buffer::new(out, size)) };
-    let (Some(header), Some(out)) = (header, out) else { return Error::InvalidArgument as i32 };
+    let header = unsafe { outgoing(header, header_size) };
+    let (Some(header), Some(out)) = (header, Buffer::new(out, size)) else {
+        return Error::InvalidArgument as i32;
+    };
     // SAFETY: the caller's promises on the pointers in `header`.
     let parts = unsafe {
         (
@@ -146,7 +150,8 @@ pub unsafe extern "C" fn realpeer_write_v2(
         .tlvs(tlvs)
         .checksum(header.checksum == 1)
         .pad_to_multiple(header.pad_to_multiple);
-    out.written(|out| header.write(out))
+    // SAFETY: the caller's promise on `out`.
+    result(unsafe { written(out, |out| header.write(out)) })
 }
 
 /// Writes the value of an SSL TLV, for an array of TLVs to be written.
@@ -172,32 +177,36 @@ pub unsafe extern "C" fn realpeer_write_ssl(
     size: usize,
 ) -> i32 {
     // SAFETY: the caller's promises.
-    let (tlvs, out) = unsafe { (self::tlvs(tlvs, tlv_count), Buffer::new(out, size)) };
-    let (Some(tlvs), Some(out)) = (tlvs, out) else { return Error::InvalidArgument as i32 };
-    out.written(|out| write_ssl(client, verify, tlvs.clone(), out))
+    let tlvs = unsafe { self::tlvs(tlvs, tlv_count) };
+    let (Some(tlvs), Some(out)) = (tlvs, Buffer::new(out, size)) else {
+        return Error::InvalidArgument as i32;
+    };
+    // SAFETY: the caller's promise on `out`.
+    result(unsafe { written(out, |out| write_ssl(client, verify, tlvs.clone(), out)) })
 }
 
-/// Where C wants something written, or NULL to learn how long it is.
-struct Buffer<'a> {
-    out: &'a mut [u8],
-    only_asked: bool,
-}
-
-impl<'a> Buffer<'a> {
-    /// # Safety
-    /// As for [`bytes_mut`].
-    unsafe fn new(out: *mut u8, size: usize) -> Option<Self> {
-        // SAFETY: the caller's promise.
-        Some(Buffer { out: unsafe { bytes_mut(out, size) }?, only_asked: out.is_null() })
-    }
-
-    fn written(self, write: impl FnOnce(&mut [u8]) -> Result<usize, WriteError>) -> i32 {
-        match write(self.out) {
-            Ok(len) => length(len),
-            Err(WriteError::NoRoom { needed }) if self.only_asked => length(needed),
-            Err(error) => Error::from(error) as i32,
+/// Writes a header, or what is in one, or says how long it would be.
+///
+/// # Safety
+/// As for [`Buffer::zeroed`].
+unsafe fn written(
+    out: Buffer,
+    write: impl Fn(&mut [u8]) -> Result<usize, WriteError>,
+) -> Result<usize, WriteError> {
+    match write(&mut []) {
+        // Only asked.
+        Err(WriteError::NoRoom { needed }) if out.to.is_null() => Ok(needed),
+        Err(WriteError::NoRoom { needed }) => {
+            // SAFETY: the caller's promise.
+            let room = unsafe { out.zeroed(needed) };
+            room.map_or(Err(WriteError::NoRoom { needed }), write)
         }
+        other => other,
     }
+}
+
+fn result(written: Result<usize, WriteError>) -> i32 {
+    written.map_or_else(|error| Error::from(error) as i32, length)
 }
 
 /// A copy of what C wants written; its own may be a newer (longer) struct than this

@@ -4,7 +4,7 @@
 
 use std::io::Read;
 use std::mem::zeroed;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -39,6 +39,38 @@ impl Pair {
         let (ours, _) = listener.accept().expect("a connection");
         theirs.set_nodelay(true).unwrap();
         Pair { ours: ours.into(), theirs: Some(theirs.into()), what: "TCP" }
+    }
+
+    /// One whose other end has this address, of the loopback.
+    pub fn tcp_from(address: &str) -> Pair {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let port = listener.local_addr().unwrap().port();
+        let name = |ip: Ipv4Addr, port: u16| {
+            let mut name: libc::sockaddr_in = unsafe { zeroed() };
+            name.sin_family = libc::AF_INET as libc::sa_family_t;
+            name.sin_port = port.to_be();
+            name.sin_addr.s_addr = u32::from_ne_bytes(ip.octets());
+            name
+        };
+        let size = size_of::<libc::sockaddr_in>() as socklen_t;
+        let (from, to) = (name(address.parse().unwrap(), 0), name(Ipv4Addr::LOCALHOST, port));
+        let theirs = unsafe {
+            let fd = libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0);
+            assert_eq!(libc::bind(fd, (&raw const from).cast(), size), 0);
+            assert_eq!(libc::connect(fd, (&raw const to).cast(), size), 0);
+            OwnedFd::from_raw_fd(fd)
+        };
+        let (ours, _) = listener.accept().expect("a connection");
+        Pair { ours: ours.into(), theirs: Some(theirs), what: "TCP" }
+    }
+
+    /// `None` where the machine has no IPv6.
+    pub fn tcp6() -> Option<Pair> {
+        let listener = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).ok()?;
+        let theirs = TcpStream::connect(listener.local_addr().unwrap()).expect("a connection");
+        let (ours, _) = listener.accept().expect("a connection");
+        theirs.set_nodelay(true).unwrap();
+        Some(Pair { ours: ours.into(), theirs: Some(theirs.into()), what: "TCP, IPv6" })
     }
 
     pub fn unix() -> Pair {

@@ -31,6 +31,7 @@ const SOURCES: [&str; 21] = [
     "src/ffi/config.rs",
     "src/ffi/decide.rs",
     "src/ffi/socket.rs",
+    "src/ffi/names.rs",
     "src/ffi/counters.rs",
     "src/ffi/status.rs",
     "src/ffi/log.rs",
