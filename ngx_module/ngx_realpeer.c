@@ -118,9 +118,9 @@ ngx_realpeer_init_connection(ngx_connection_t *c)
     }
 #endif
 
-    ctx->policy = realpeer_rules_find(addr->conf->rules->elts,
-                                      addr->conf->rules->nelts,
-                                      c->sockaddr, c->socklen);
+    ctx->policy = realpeer_rules_match(addr->conf->rules->elts,
+                                       addr->conf->rules->nelts,
+                                       c->sockaddr, c->socklen, &ctx->rule);
 
     c->data = ctx;
     c->log->connection = c->number;

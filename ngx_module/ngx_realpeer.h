@@ -130,6 +130,7 @@ typedef struct {
     ngx_realpeer_addr_t           *addr;
     ngx_connection_handler_pt      handler;
 
+    const realpeer_rule           *rule;       /* NULL: none matches */
     int32_t                        policy;
     realpeer_decision              decision;
 

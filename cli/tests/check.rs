@@ -36,6 +36,10 @@ fn says_what_is_wrong_with_rules() {
     };
     wrong("permit all", "unknown policy \"permit\"; it must be one of require, optional");
     wrong("require", "\"require\" names no source");
+    wrong("require quiet=no_header", "\"require\" names no source");
+    wrong("require all quiet=proxy", "invalid parameter \"quiet=proxy\": it must be \"quiet=\"");
+    wrong("direct all quiet=timeout", "this policy never refuses a connection with one of these");
+    wrong("require quiet=silent all", "invalid source \"quiet=silent\"");
     wrong("require 192.0.2.0/33", "invalid source \"192.0.2.0/33\"");
     wrong("require 192.0.2.1; direct 192.0.2.1", "is named twice, first in --rules:1");
     call(&["check", "policy", "--rules", "require 192.0.2.1/24", "192.0.2.9"])

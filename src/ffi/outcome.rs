@@ -4,6 +4,7 @@ use core::ffi::{CStr, c_char};
 
 use crate::log_limit::LogRateError;
 use crate::outcome::Outcome;
+use crate::quiet::QuietError;
 use crate::rules::{Duplicate, RuleError};
 use crate::write::WriteError;
 
@@ -42,10 +43,14 @@ pub enum Error {
     BadRate = -77,
     /// The text is no burst of lines.
     BadBurst = -78,
+    /// The text names no results that refuse.
+    BadQuiet = -79,
+    /// The policy never refuses with such a result.
+    NeverRefused = -80,
 }
 
 impl Error {
-    const ALL: [(Error, &'static CStr, &'static CStr); 15] = [
+    const ALL: [(Error, &'static CStr, &'static CStr); 17] = [
         (Error::InvalidArgument, c"invalid_argument", c"invalid argument"),
         (
             Error::BadPolicy,
@@ -65,6 +70,8 @@ impl Error {
         (Error::Socket, c"socket", c"a system call on the socket failed"),
         (Error::BadRate, c"bad_rate", LogRateError::BadRate.c_text()),
         (Error::BadBurst, c"bad_burst", LogRateError::BadBurst.c_text()),
+        (Error::BadQuiet, c"bad_quiet", QuietError::BadResult.c_text()),
+        (Error::NeverRefused, c"never_refused", QuietError::NeverRefused.c_text()),
     ];
 }
 
@@ -131,7 +138,8 @@ pub extern "C" fn realpeer_strerror(result: i32) -> *const c_char {
 }
 
 /// Whether a refusal for this reason is ordinary and nothing for the error log:
-/// a connection closed before it sent a byte, as TCP health checks do.
+/// a connection closed before it sent a byte, as TCP health checks do. Where there
+/// are rules, realpeer_rule_is_quiet knows what is so for the source.
 ///
 /// @return 1 or 0
 #[unsafe(no_mangle)]

@@ -114,6 +114,44 @@ fn policies_and_sources() -> Vec<Case> {
             ),
         ));
     }
+    for parameter in ["no_header", "no_header,timeout", "silent", "no_address,bad_v1"] {
+        cases.push(passes(&used(&format!("realpeer require 192.0.2.1 unix: quiet={parameter};"))));
+    }
+    cases.push(passes(&used("realpeer refuse all quiet=untrusted;")));
+    for parameter in ["quiet=", "quiet=proxy", "quiet=no_header,", "quiet=timeout,timeout"] {
+        cases.push(fails(
+            &format!("realpeer require 192.0.2.1 {parameter};"),
+            &format!(
+                r#"invalid parameter "{parameter}" in "realpeer": it must be "quiet=" with results that refuse, each once, such as "no_header,timeout" in nginx.conf:2"#
+            ),
+        ));
+    }
+    for rule in [
+        "require 192.0.2.1 quiet=untrusted",
+        "direct 192.0.2.1 quiet=no_header",
+        "optional 192.0.2.1 quiet=silent",
+        "refuse 192.0.2.1 quiet=timeout",
+    ] {
+        let parameter = rule.split(' ').next_back().expect("a parameter");
+        cases.push(fails(
+            &format!("realpeer {rule};"),
+            &format!(
+                r#"invalid parameter "{parameter}" in "realpeer": this policy never refuses a connection with one of these results in nginx.conf:2"#
+            ),
+        ));
+    }
+    cases.push(fails(
+        "realpeer require quiet=no_header;",
+        r#""realpeer require" names no source, add addresses, CIDR blocks, "unix:" or "all" in nginx.conf:2"#,
+    ));
+    cases.push(fails(
+        "realpeer require quiet=no_header 192.0.2.1;",
+        r#"invalid source "quiet=no_header" in "realpeer": not an IPv4 or IPv6 address, a CIDR block, "unix:" or "all" in nginx.conf:2"#,
+    ));
+    cases.push(fails(
+        "realpeer off quiet=no_header;",
+        r#""realpeer off" takes no source in nginx.conf:2"#,
+    ));
     cases
 }
 
@@ -299,6 +337,11 @@ fn servers_that_share_a_listener() -> Vec<Case> {
         fails(&two(require, "realpeer require all; realpeer_timeout 9s;"), another),
         fails(&two(require, "realpeer require all; realpeer_log_limit off;"), another),
         passes(&two(require, "realpeer require all; realpeer_log_limit 10r/s burst=100;")),
+        fails(&two(require, "realpeer require all quiet=no_header;"), another),
+        passes(&two(
+            "realpeer require 192.0.2.1 quiet=timeout,no_header; realpeer direct all;",
+            "realpeer direct all; realpeer require 192.0.2.1 quiet=no_header,timeout;",
+        )),
         fails(&two(require, "realpeer off;"), another),
         fails(&two("", require), none),
         fails(&two("realpeer off;", require), none),
