@@ -588,6 +588,11 @@ ngx_realpeer_refuse(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 {
     ngx_realpeer_count_decided(c, ctx);
     ngx_realpeer_log_refused(c, ctx);
+
+    if (ctx->addr->refused) {
+        ctx->addr->refused(c, ctx);
+    }
+
     ngx_realpeer_close(c);
 }
 

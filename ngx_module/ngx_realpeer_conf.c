@@ -42,6 +42,7 @@ ngx_realpeer_create_conf(ngx_conf_t *cf)
     rcf->max_header = NGX_CONF_UNSET_UINT;
     rcf->versions = NGX_CONF_UNSET_UINT;
     rcf->no_address = NGX_CONF_UNSET_UINT;
+    rcf->access_log = NGX_CONF_UNSET;
     rcf->zone = NGX_CONF_UNSET_SIZE;
 
     return rcf;
@@ -74,6 +75,7 @@ ngx_realpeer_merge_conf(ngx_conf_t *cf, void *parent, void *child)
                               REALPEER_VERSION_1|REALPEER_VERSION_2);
     ngx_conf_merge_uint_value(conf->no_address, prev->no_address,
                               REALPEER_NO_ADDRESS_ACCEPT);
+    ngx_conf_merge_value(conf->access_log, prev->access_log, 0);
 
     ngx_realpeer_merge_log_limit(prev, conf);
 
@@ -446,6 +448,7 @@ ngx_realpeer_same_policy(ngx_realpeer_conf_t *one, ngx_realpeer_conf_t *two)
            && one->max_header == two->max_header
            && one->versions == two->versions
            && one->no_address == two->no_address
+           && one->access_log == two->access_log
            && one->log_rate.interval == two->log_rate.interval
            && one->log_rate.burst == two->log_rate.burst
            && realpeer_rules_equal(one->rules->elts, one->rules->nelts,

@@ -313,6 +313,66 @@ fn settings() -> Vec<Case> {
     cases
 }
 
+fn access_logs_of_stream() -> Vec<Case> {
+    let value = |value: &str| {
+        fails(
+            &format!("realpeer_access_log {value};"),
+            &format!(
+                r#"invalid value "{value}" in "realpeer_access_log", it must be "on" or "off", the file is that of "access_log" in nginx.conf:2"#
+            ),
+        )
+    };
+    vec![
+        passes(&used("realpeer require all; realpeer_access_log on;")),
+        passes(&used("realpeer require all; realpeer_access_log off;")),
+        value("logs/refused.log"),
+        value("On"),
+        value("1"),
+        fails(
+            "realpeer_access_log;",
+            r#"invalid number of arguments in "realpeer_access_log" directive in nginx.conf:2"#,
+        ),
+        fails(
+            "realpeer_access_log on if=$a;",
+            r#"invalid number of arguments in "realpeer_access_log" directive in nginx.conf:2"#,
+        ),
+        fails(
+            "realpeer_access_log on;\nrealpeer_access_log on;",
+            r#""realpeer_access_log" directive is duplicate in nginx.conf:3"#,
+        ),
+        warns(
+            "server { listen 127.0.0.1:PORT; SERVE realpeer_access_log on; }",
+            "realpeer directives have no effect without \"realpeer\" itself, which says who may \
+             send the header in nginx.conf:2",
+        ),
+    ]
+}
+
+fn no_access_log() -> Vec<Case> {
+    vec![fails(
+        "realpeer_access_log on;",
+        r#"unknown directive "realpeer_access_log" in nginx.conf:2"#,
+    )]
+}
+
+/// Servers of stream can share a listener where nginx knows names there.
+fn servers_of_stream_that_share_a_listener() -> Vec<Case> {
+    vec![
+        fails(
+            "server { listen 127.0.0.1:PORT; server_name a; SERVE realpeer require all; }
+             server { listen 127.0.0.1:PORT; server_name b; SERVE
+                      realpeer require all; realpeer_access_log on; }",
+            r#"server "b" states another realpeer policy for 127.0.0.1:PORT than the default server "a" in nginx.conf:2, which rules there: state the same, or nothing in nginx.conf:4"#,
+        ),
+        passes(
+            "realpeer_access_log on;
+             server { listen 127.0.0.1:PORT; server_name a; SERVE realpeer require all; }
+             server { listen 127.0.0.1:PORT; server_name b; SERVE
+                      realpeer require all; realpeer_access_log on; }",
+        ),
+    ]
+}
+
 fn servers_that_share_a_listener() -> Vec<Case> {
     // Two servers on one address; the first one is the default.
     let two = |first: &str, second: &str| {
@@ -513,7 +573,14 @@ on_each_nginx! {
         if which == Which::Built {
             must_say_in(which, Subsystem::Stream, &servers_that_share_a_listener());
             must_say_in(which, Subsystem::Stream, &native_proxy_protocol_of_another_server());
+            must_say_in(which, Subsystem::Stream, &servers_of_stream_that_share_a_listener());
         }
+    }
+
+    fn the_access_log_of_refused_connections_is_stream_s(which) {
+        must_say_in(which, Subsystem::Stream, &access_logs_of_stream());
+        must_say_in(which, Subsystem::Http, &no_access_log());
+        must_say_in(which, Subsystem::Mail, &no_access_log());
     }
 
     fn where_servers_cannot_share_a_listener_nginx_says_so(which) {

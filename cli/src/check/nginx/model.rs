@@ -1,7 +1,7 @@
 //! The levels, servers and listeners of nginx.
 
 use super::address;
-use super::level::{Level, is_ours};
+use super::level::{Level, is_ours, only_in};
 use super::listeners::{Configuration, Key, Listen, Server};
 use super::syntax::Directive;
 use crate::check::rules::Place;
@@ -24,7 +24,7 @@ pub(super) fn read(directives: &[Directive]) -> Result<Configuration, String> {
             return Err(format!("{}: \"{name}\" is stated twice", second.place));
         }
         let Some(Directive { block: Some(block), .. }) = first else { continue };
-        let outer = level(block)?;
+        let outer = level(block, name)?;
         configuration.warnings.extend(outer.warnings());
         for server in block.iter().filter(|inner| inner.name == "server") {
             add_server(&mut configuration, server, name, &outer)?;
@@ -33,9 +33,13 @@ pub(super) fn read(directives: &[Directive]) -> Result<Configuration, String> {
     Ok(configuration)
 }
 
-fn level(directives: &[Directive]) -> Result<Level, String> {
+fn level(directives: &[Directive], subsystem: &str) -> Result<Level, String> {
     let mut level = Level::default();
     for directive in directives.iter().filter(|directive| is_ours(&directive.name)) {
+        if let Some(other) = only_in(&directive.name).filter(|other| *other != subsystem) {
+            let Directive { name, place, .. } = directive;
+            return Err(format!("{place}: \"{name}\" stands in {other} only"));
+        }
         level.add(&directive.name, &directive.args, &directive.place)?;
     }
     level.rules.prepare()?;
@@ -49,7 +53,7 @@ fn add_server(
     outer: &Level,
 ) -> Result<(), String> {
     let block = server.block.as_deref().unwrap_or(&[]);
-    let own = level(block)?;
+    let own = level(block, subsystem)?;
     let merged = own.within(outer);
     configuration.warnings.extend(own.warnings());
     configuration.warnings.extend(own.without_effect(&merged));
