@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 #![allow(clippy::undocumented_unsafe_blocks)] // each argument is what the test is about
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::cast_possible_truncation, clippy::std_instead_of_core)]
 
 use std::ptr::null;
 

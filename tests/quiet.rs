@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use core::net::IpAddr;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use realpeer::{
     Action, Event, NoAddress, Outcome, Peer, Policy, QuietError, Rule, Rules, Settings, Versions,

@@ -1,6 +1,7 @@
 //! Refusals that are ordinary for a source: health checks without a header leave
 //! the error log alone, and what others send does not get lost among them.
 
+#[allow(dead_code)] // the pages themselves have tests of their own
 mod status_parts;
 
 use realpeer_e2e::{
