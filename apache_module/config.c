@@ -21,7 +21,8 @@ static const char *mod_realpeer_off(cmd_parms *cmd, mod_realpeer_conf_t *conf,
                                     int argc);
 static const char *mod_realpeer_add_rule(cmd_parms *cmd,
                                          mod_realpeer_conf_t *conf,
-                                         int32_t policy, const char *source);
+                                         int32_t policy, const char *source,
+                                         const char *quiet);
 static const char *mod_realpeer_set_timeout(cmd_parms *cmd, void *dir,
                                             const char *arg);
 static const char *mod_realpeer_set_max_header(cmd_parms *cmd, void *dir,
@@ -42,7 +43,8 @@ const command_rec mod_realpeer_commands[] = {
     AP_INIT_TAKE_ARGV("RealPeer", mod_realpeer_rule, NULL, RSRC_CONF,
                       "a policy (require, optional, strip, direct, refuse) "
                       "and the sources it is for (addresses, CIDR blocks, "
-                      "\"all\"), or \"off\""),
+                      "\"all\"), and at the end \"quiet=\" with results that "
+                      "are ordinary for these; or \"off\""),
     AP_INIT_TAKE1("RealPeerTimeout", mod_realpeer_set_timeout, NULL,
                   RSRC_CONF,
                   "how long the header may take, such as \"5s\""),
@@ -132,7 +134,7 @@ static const char *mod_realpeer_rule(cmd_parms *cmd, void *dir, int argc,
                                      char *const argv[])
 {
     mod_realpeer_conf_t *conf = mod_realpeer_stated(cmd);
-    const char *error;
+    const char *error, *quiet = NULL;
     int32_t policy;
     int i;
 
@@ -155,6 +157,10 @@ static const char *mod_realpeer_rule(cmd_parms *cmd, void *dir, int argc,
                             "\"direct\", \"refuse\" or \"off\"", argv[0]);
     }
 
+    if (strncmp(argv[argc - 1], "quiet=", 6) == 0) {
+        quiet = argv[--argc];
+    }
+
     if (argc == 1) {
         return apr_psprintf(cmd->pool,
                             "\"RealPeer %s\" names no source, add addresses, "
@@ -168,7 +174,7 @@ static const char *mod_realpeer_rule(cmd_parms *cmd, void *dir, int argc,
     }
 
     for (i = 1; i < argc; i++) {
-        error = mod_realpeer_add_rule(cmd, conf, policy, argv[i]);
+        error = mod_realpeer_add_rule(cmd, conf, policy, argv[i], quiet);
 
         if (error) {
             return error;
@@ -204,7 +210,8 @@ static const char *mod_realpeer_off(cmd_parms *cmd, mod_realpeer_conf_t *conf,
 
 static const char *mod_realpeer_add_rule(cmd_parms *cmd,
                                          mod_realpeer_conf_t *conf,
-                                         int32_t policy, const char *source)
+                                         int32_t policy, const char *source,
+                                         const char *quiet)
 {
     mod_realpeer_rules_t *rules = conf->rules;
     mod_realpeer_origin_t *origin;
@@ -244,6 +251,16 @@ static const char *mod_realpeer_add_rule(cmd_parms *cmd,
                      "realpeer: bits behind the prefix of source \"%s\" in "
                      "RealPeer are set, they are ignored in %s:%d", source,
                      cmd->directive->filename, cmd->directive->line_num);
+    }
+
+    if (quiet) {
+        rv = realpeer_rule_set_quiet(&rule, quiet, strlen(quiet));
+
+        if (rv < 0) {
+            return apr_psprintf(cmd->pool,
+                                "invalid parameter \"%s\" in RealPeer: %s",
+                                quiet, realpeer_strerror(rv));
+        }
     }
 
     APR_ARRAY_PUSH(rules->rules, realpeer_rule) = rule;

@@ -49,11 +49,11 @@ int mod_realpeer_pre_connection(conn_rec *c, void *csd)
     rc->conf = conf;
     rc->proxy_addr = c->client_addr;
     rc->proxy_ip = c->client_ip;
-    rc->policy = realpeer_rules_find(
+    rc->policy = realpeer_rules_match(
                              (const realpeer_rule *) conf->rules->rules->elts,
                              (size_t) conf->rules->rules->nelts,
                              (const struct sockaddr *) &c->client_addr->sa,
-                             c->client_addr->salen);
+                             c->client_addr->salen, &rc->rule);
 
     ap_set_module_config(c->conn_config, &realpeer_module, rc);
     mod_realpeer_count_for(c, rc);
@@ -207,7 +207,7 @@ static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
     char text[4 * MOD_REALPEER_LOG_BYTES];
     int32_t result = rc->decision.result;
     int32_t n;
-    int level;
+    int level, quiet;
     int state = AP_MPMQ_RUNNING;
 
     if (len > MOD_REALPEER_LOG_BYTES) {
@@ -220,8 +220,9 @@ static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
         (void) ap_mpm_query(AP_MPMQ_MPM_STATE, &state);
     }
 
-    level = realpeer_result_is_quiet(result) || state == AP_MPMQ_STOPPING
-            ? APLOG_INFO : APLOG_ERR;
+    quiet = realpeer_rule_is_quiet(rc->rule, result)
+            || state == AP_MPMQ_STOPPING;
+    level = quiet ? APLOG_INFO : APLOG_ERR;
 
     c->aborted = 1;
 
@@ -229,7 +230,7 @@ static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
         return;
     }
 
-    if (!mod_realpeer_may_log(c, rc->conf, result)) {
+    if (!mod_realpeer_may_log(c, rc->conf, result, quiet)) {
         mod_realpeer_count_held(rc);
         return;
     }

@@ -40,7 +40,8 @@ static void mod_realpeer_add_limits(apr_pool_t *p, server_rec *s,
 static mod_realpeer_limited_t *mod_realpeer_limited(const conn_rec *c);
 static void mod_realpeer_tell(int all);
 static void mod_realpeer_log_held_back(const mod_realpeer_limited_t *limited,
-                                       int32_t result, uint32_t count);
+                                       int32_t result, int quiet,
+                                       uint32_t count);
 static apr_status_t mod_realpeer_end_limits(void *data);
 static apr_status_t mod_realpeer_end_child(void *data);
 
@@ -161,7 +162,7 @@ static mod_realpeer_limited_t *mod_realpeer_limited(const conn_rec *c)
 /* Whether a refused connection gets its line. */
 
 int mod_realpeer_may_log(const conn_rec *c, const mod_realpeer_conf_t *conf,
-                         int32_t result)
+                         int32_t result, int quiet)
 {
     mod_realpeer_limited_t *limited = mod_realpeer_limited(c);
     uint32_t held_back = 0;
@@ -172,14 +173,14 @@ int mod_realpeer_may_log(const conn_rec *c, const mod_realpeer_conf_t *conf,
 
     if (realpeer_log_refused(limited->limit,
                              conf->log_rate_set ? &conf->log_rate : NULL,
-                             sizeof(conf->log_rate), result,
+                             sizeof(conf->log_rate), result, quiet,
                              (uint64_t) apr_time_as_msec(mod_realpeer_now()),
                              &held_back) == 0) {
         return 0;
     }
 
     if (held_back) {
-        mod_realpeer_log_held_back(limited, result, held_back);
+        mod_realpeer_log_held_back(limited, result, quiet, held_back);
     }
 
     return 1;
@@ -241,7 +242,7 @@ static void mod_realpeer_tell(int all)
     mod_realpeer_conf_t *conf;
     realpeer_log_rate rate;
     uint32_t held_back;
-    int32_t result;
+    int32_t result, quiet;
     int i;
 
     if (mod_realpeer_limits == NULL) {
@@ -262,19 +263,19 @@ static void mod_realpeer_tell(int all)
         }
 
         while (realpeer_log_held_back(limited->limit, all ? NULL : &rate,
-                                      sizeof(rate), now, &result, &held_back)
-               == 1) {
-            mod_realpeer_log_held_back(limited, result, held_back);
+                                      sizeof(rate), now, &result, &quiet,
+                                      &held_back) == 1) {
+            mod_realpeer_log_held_back(limited, result, quiet, held_back);
         }
     }
 }
 
 
 static void mod_realpeer_log_held_back(const mod_realpeer_limited_t *limited,
-                                       int32_t result, uint32_t count)
+                                       int32_t result, int quiet,
+                                       uint32_t count)
 {
-    ap_log_error(APLOG_MARK,
-                 realpeer_result_is_quiet(result) ? APLOG_INFO : APLOG_ERR, 0,
+    ap_log_error(APLOG_MARK, quiet ? APLOG_INFO : APLOG_ERR, 0,
                  limited->server,
                  "realpeer: held back %u lines of refused %s, listener: %s",
                  (unsigned) count, realpeer_result_name(result),

@@ -132,6 +132,7 @@ typedef struct mod_realpeer_wait_t mod_realpeer_wait_t;
 
 typedef struct {
     const mod_realpeer_conf_t *conf;
+    const realpeer_rule *rule;    /* NULL: none matches */
     int32_t policy;
     realpeer_decision decision;
     apr_time_t start;             /* by mod_realpeer_now() */
@@ -201,7 +202,7 @@ int mod_realpeer_init_limits(apr_pool_t *pconf, server_rec *main_server);
 void mod_realpeer_limits_init_child(apr_pool_t *pchild);
 int mod_realpeer_monitor(apr_pool_t *p, server_rec *s);
 int mod_realpeer_may_log(const conn_rec *c, const mod_realpeer_conf_t *conf,
-                         int32_t result);
+                         int32_t result, int quiet);
 int mod_realpeer_is_for(const server_rec *s, const ap_listen_rec *listener);
 
 /* zone.c */

@@ -118,9 +118,9 @@ ngx_realpeer_init_connection(ngx_connection_t *c)
     }
 #endif
 
-    ctx->policy = realpeer_rules_find(addr->conf->rules->elts,
-                                      addr->conf->rules->nelts,
-                                      c->sockaddr, c->socklen);
+    ctx->policy = realpeer_rules_match(addr->conf->rules->elts,
+                                       addr->conf->rules->nelts,
+                                       c->sockaddr, c->socklen, &ctx->rule);
 
     c->data = ctx;
     c->log->connection = c->number;
@@ -621,6 +621,11 @@ ngx_realpeer_refuse(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 {
     ngx_realpeer_count_decided(c, ctx);
     ngx_realpeer_log_refused(c, ctx);
+
+    if (ctx->addr->refused) {
+        ctx->addr->refused(c, ctx);
+    }
+
     ngx_realpeer_close(c);
 }
 

@@ -48,6 +48,7 @@ typedef struct {
     ngx_uint_t                     max_header;
     ngx_uint_t                     versions;
     ngx_uint_t                     no_address;
+    ngx_flag_t                     access_log;
     size_t                         zone;       /* 0: "off" */
 
     realpeer_settings              settings;
@@ -79,6 +80,13 @@ typedef struct {
 typedef struct ngx_realpeer_zone_s  ngx_realpeer_zone_t;
 
 
+typedef struct ngx_realpeer_ctx_s  ngx_realpeer_ctx_t;
+
+/* writes the access log's line of a refused connection */
+typedef void (*ngx_realpeer_refused_pt)(ngx_connection_t *c,
+    ngx_realpeer_ctx_t *ctx);
+
+
 /* an address:port, and what its default server says */
 
 typedef struct {
@@ -91,6 +99,10 @@ typedef struct {
     /* where it counts, and as what; NULL: nowhere */
     ngx_realpeer_zone_t           *zone;
     uint32_t                       slot;
+
+    /* NULL: refused connections have no line in an access log */
+    ngx_realpeer_refused_pt        refused;
+    void                          *servers;    /* for it: of the subsystem */
 
     /*
      * Set where the descriptor is read by other means than c->recv: not a byte
@@ -128,10 +140,11 @@ typedef struct {
 
 /* a connection; found again through the cleanups of its pool */
 
-typedef struct {
+struct ngx_realpeer_ctx_s {
     ngx_realpeer_addr_t           *addr;
     ngx_connection_handler_pt      handler;
 
+    const realpeer_rule           *rule;       /* NULL: none matches */
     int32_t                        policy;
     realpeer_decision              decision;
 
@@ -168,7 +181,7 @@ typedef struct {
     unsigned                       held:1;     /* bytes left in the socket */
     unsigned                       closed:1;
     unsigned                       counted:1;  /* among those that wait */
-} ngx_realpeer_ctx_t;
+};
 
 
 #define ngx_realpeer_commands(main, type, offset)                             \

@@ -15,7 +15,7 @@ static ngx_uint_t ngx_realpeer_same_policy(ngx_realpeer_conf_t *one,
     ngx_realpeer_conf_t *two);
 static char *ngx_realpeer_off(ngx_conf_t *cf, ngx_realpeer_conf_t *rcf);
 static char *ngx_realpeer_add_rule(ngx_conf_t *cf, ngx_realpeer_conf_t *rcf,
-    int32_t policy, ngx_str_t *source);
+    int32_t policy, ngx_str_t *source, ngx_str_t *quiet);
 static ngx_int_t ngx_realpeer_prepare(ngx_conf_t *cf,
     ngx_realpeer_conf_t *rcf);
 
@@ -42,6 +42,7 @@ ngx_realpeer_create_conf(ngx_conf_t *cf)
     rcf->max_header = NGX_CONF_UNSET_UINT;
     rcf->versions = NGX_CONF_UNSET_UINT;
     rcf->no_address = NGX_CONF_UNSET_UINT;
+    rcf->access_log = NGX_CONF_UNSET;
     rcf->zone = NGX_CONF_UNSET_SIZE;
 
     return rcf;
@@ -74,6 +75,7 @@ ngx_realpeer_merge_conf(ngx_conf_t *cf, void *parent, void *child)
                               REALPEER_VERSION_1|REALPEER_VERSION_2);
     ngx_conf_merge_uint_value(conf->no_address, prev->no_address,
                               REALPEER_NO_ADDRESS_ACCEPT);
+    ngx_conf_merge_value(conf->access_log, prev->access_log, 0);
 
     ngx_realpeer_merge_log_limit(prev, conf);
 
@@ -102,8 +104,8 @@ ngx_realpeer_rules(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_realpeer_conf_t *rcf = conf;
 
     int32_t      policy;
-    ngx_str_t   *value;
-    ngx_uint_t   i;
+    ngx_str_t   *value, *quiet;
+    ngx_uint_t   i, n;
 
     value = cf->args->elts;
 
@@ -121,7 +123,14 @@ ngx_realpeer_rules(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (cf->args->nelts == 2) {
+    n = cf->args->nelts;
+    quiet = NULL;
+
+    if (ngx_strncmp(value[n - 1].data, "quiet=", 6) == 0) {
+        quiet = &value[--n];
+    }
+
+    if (n == 2) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"realpeer %V\" names no source, add addresses, "
                            "CIDR blocks, \"unix:\" or \"all\"", &value[1]);
@@ -137,8 +146,8 @@ ngx_realpeer_rules(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_realpeer_mark(cf, rcf);
 
-    for (i = 2; i < cf->args->nelts; i++) {
-        if (ngx_realpeer_add_rule(cf, rcf, policy, &value[i])
+    for (i = 2; i < n; i++) {
+        if (ngx_realpeer_add_rule(cf, rcf, policy, &value[i], quiet)
             != NGX_CONF_OK)
         {
             return NGX_CONF_ERROR;
@@ -178,7 +187,7 @@ ngx_realpeer_off(ngx_conf_t *cf, ngx_realpeer_conf_t *rcf)
 
 static char *
 ngx_realpeer_add_rule(ngx_conf_t *cf, ngx_realpeer_conf_t *rcf, int32_t policy,
-    ngx_str_t *source)
+    ngx_str_t *source, ngx_str_t *quiet)
 {
     int32_t                 rc;
     realpeer_rule          *rule;
@@ -218,6 +227,19 @@ ngx_realpeer_add_rule(ngx_conf_t *cf, ngx_realpeer_conf_t *rcf, int32_t policy,
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                            "bits behind the prefix of source \"%V\" in "
                            "\"realpeer\" are set, they are ignored", source);
+    }
+
+    if (quiet == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    rc = realpeer_rule_set_quiet(rule, (char *) quiet->data, quiet->len);
+
+    if (rc < 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\" in \"realpeer\": %s",
+                           quiet, realpeer_strerror(rc));
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
@@ -426,6 +448,7 @@ ngx_realpeer_same_policy(ngx_realpeer_conf_t *one, ngx_realpeer_conf_t *two)
            && one->max_header == two->max_header
            && one->versions == two->versions
            && one->no_address == two->no_address
+           && one->access_log == two->access_log
            && one->log_rate.interval == two->log_rate.interval
            && one->log_rate.burst == two->log_rate.burst
            && realpeer_rules_equal(one->rules->elts, one->rules->nelts,

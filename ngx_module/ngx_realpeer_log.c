@@ -22,8 +22,9 @@ static void ngx_realpeer_tell_handler(ngx_event_t *ev);
 static ngx_uint_t ngx_realpeer_tell(ngx_realpeer_port_t *port,
     ngx_uint_t all);
 static void ngx_realpeer_log_held_back(ngx_realpeer_port_t *port,
-    ngx_realpeer_addr_t *addr, int32_t result, uint32_t count);
-static ngx_uint_t ngx_realpeer_level(int32_t result);
+    ngx_realpeer_addr_t *addr, ngx_uint_t level, int32_t result,
+    uint32_t count);
+static ngx_uint_t ngx_realpeer_level(int32_t quiet);
 
 
 /* of this subsystem: of the configuration at work, and of one being read */
@@ -199,7 +200,7 @@ ngx_realpeer_forget(void *data)
 void
 ngx_realpeer_log_refused(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 {
-    int32_t              result;
+    int32_t              quiet, result;
     uint32_t             held_back;
     ngx_uint_t           level;
     ngx_realpeer_addr_t  *addr;
@@ -207,7 +208,8 @@ ngx_realpeer_log_refused(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 
     addr = ctx->addr;
     result = ctx->decision.result;
-    level = ngx_realpeer_level(result);
+    quiet = realpeer_rule_is_quiet(ctx->rule, result);
+    level = ngx_realpeer_level(quiet);
 
     if (c->log->log_level < level) {
         return;
@@ -216,7 +218,7 @@ ngx_realpeer_log_refused(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
     held_back = 0;
 
     if (realpeer_log_refused(addr->limit, &addr->conf->log_rate,
-                             sizeof(realpeer_log_rate), result,
+                             sizeof(realpeer_log_rate), result, quiet,
                              ngx_current_msec, &held_back)
         == 0)
     {
@@ -227,7 +229,7 @@ ngx_realpeer_log_refused(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 
     if (held_back) {
         port = c->listening->servers;
-        ngx_realpeer_log_held_back(port, addr, result, held_back);
+        ngx_realpeer_log_held_back(port, addr, level, result, held_back);
     }
 
     c->log->action = NULL;
@@ -311,7 +313,7 @@ ngx_realpeer_log_exit_process(ngx_cycle_t *cycle)
 static ngx_uint_t
 ngx_realpeer_tell(ngx_realpeer_port_t *port, ngx_uint_t all)
 {
-    int32_t               rc, result;
+    int32_t               rc, quiet, result;
     uint32_t              held_back;
     ngx_uint_t            n, later;
     ngx_realpeer_addr_t  *addr;
@@ -329,13 +331,14 @@ ngx_realpeer_tell(ngx_realpeer_port_t *port, ngx_uint_t all)
             rc = realpeer_log_held_back(addr->limit,
                                         all ? NULL : &addr->conf->log_rate,
                                         sizeof(realpeer_log_rate),
-                                        ngx_current_msec, &result,
+                                        ngx_current_msec, &result, &quiet,
                                         &held_back);
             if (rc != 1) {
                 break;
             }
 
-            ngx_realpeer_log_held_back(port, addr, result, held_back);
+            ngx_realpeer_log_held_back(port, addr, ngx_realpeer_level(quiet),
+                                       result, held_back);
         }
 
         later |= rc == 2;
@@ -347,7 +350,8 @@ ngx_realpeer_tell(ngx_realpeer_port_t *port, ngx_uint_t all)
 
 static void
 ngx_realpeer_log_held_back(ngx_realpeer_port_t *port,
-    ngx_realpeer_addr_t *addr, int32_t result, uint32_t count)
+    ngx_realpeer_addr_t *addr, ngx_uint_t level, int32_t result,
+    uint32_t count)
 {
     ngx_log_t  *log;
 
@@ -355,14 +359,14 @@ ngx_realpeer_log_held_back(ngx_realpeer_port_t *port,
 
     log = port->cycle == ngx_cycle ? port->log : ngx_cycle->log;
 
-    ngx_log_error(ngx_realpeer_level(result), log, 0,
+    ngx_log_error(level, log, 0,
                   "realpeer: held back %uD lines of refused %s, listener: %V",
                   count, realpeer_result_name(result), &addr->text);
 }
 
 
 static ngx_uint_t
-ngx_realpeer_level(int32_t result)
+ngx_realpeer_level(int32_t quiet)
 {
-    return realpeer_result_is_quiet(result) ? NGX_LOG_INFO : NGX_LOG_ERR;
+    return quiet ? NGX_LOG_INFO : NGX_LOG_ERR;
 }

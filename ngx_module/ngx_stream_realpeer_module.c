@@ -41,11 +41,23 @@ static void ngx_stream_realpeer_describe(ngx_stream_core_srv_conf_t *cscf,
 static void *ngx_stream_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
     ngx_realpeer_addr_t *addr);
 
+static char *ngx_stream_realpeer_access_log(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static void ngx_stream_realpeer_log_session(ngx_connection_t *c,
+    ngx_realpeer_ctx_t *ctx);
+
 
 static ngx_command_t  ngx_stream_realpeer_commands[] = {
 
     ngx_realpeer_commands(NGX_STREAM_MAIN_CONF, NGX_STREAM_SRV_CONF,
                           NGX_STREAM_SRV_CONF_OFFSET),
+
+    { ngx_string("realpeer_access_log"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_stream_realpeer_access_log,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
 
       ngx_null_command
 };
@@ -518,9 +530,118 @@ ngx_stream_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
     addr->conf = ctx->srv_conf[ngx_stream_realpeer_module.ctx_index];
     addr->native = conf->proxy_protocol;
 
+    if (addr->conf->access_log) {
+        addr->refused = ngx_stream_realpeer_log_session;
+        addr->servers = ctx;
+    }
+
     /* "ssl", "ssl_preread" and "pass" look at the socket */
 
     addr->exact = 1;
 
     return ip;
+}
+
+
+static char *
+ngx_stream_realpeer_access_log(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_realpeer_conf_t *rcf = conf;
+
+    ngx_str_t  *value;
+
+    if (rcf->access_log != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "on") == 0) {
+        rcf->access_log = 1;
+
+    } else if (ngx_strcmp(value[1].data, "off") == 0) {
+        rcf->access_log = 0;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"realpeer_access_log\", "
+                           "it must be \"on\" or \"off\", the file is that of "
+                           "\"access_log\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_realpeer_mark(cf, rcf);
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * A session that sees the log phase and no other.  nginx itself has one for
+ * each connection before it reads a header, and logs that whatever comes.
+ */
+
+static void
+ngx_stream_realpeer_log_session(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
+{
+    ngx_uint_t                    i, n;
+    ngx_msec_t                    spent;
+    ngx_time_t                   *tp;
+    ngx_stream_session_t         *s;
+    ngx_stream_handler_pt        *log_handler;
+    ngx_stream_conf_ctx_t        *servers;
+    ngx_stream_core_main_conf_t  *cmcf;
+
+    s = ngx_pcalloc(c->pool, sizeof(ngx_stream_session_t));
+    if (s == NULL) {
+        return;
+    }
+
+    servers = ctx->addr->servers;
+
+    s->signature = NGX_STREAM_MODULE;
+    s->main_conf = servers->main_conf;
+    s->srv_conf = servers->srv_conf;
+    s->connection = c;
+
+    s->ctx = ngx_pcalloc(c->pool, sizeof(void *) * ngx_stream_max_module);
+    if (s->ctx == NULL) {
+        return;
+    }
+
+    cmcf = ngx_stream_get_module_main_conf(s, ngx_stream_core_module);
+
+    s->variables = ngx_pcalloc(c->pool, cmcf->variables.nelts
+                                        * sizeof(ngx_stream_variable_value_t));
+    if (s->variables == NULL) {
+        return;
+    }
+
+    /* it began when the connection was accepted */
+
+    tp = ngx_timeofday();
+    spent = ngx_current_msec - c->start_time;
+
+    s->start_sec = tp->sec - spent / 1000;
+    s->start_msec = tp->msec;
+
+    if (s->start_msec < spent % 1000) {
+        s->start_sec--;
+        s->start_msec += 1000;
+    }
+
+    s->start_msec -= spent % 1000;
+
+    s->status = (ctx->decision.result == REALPEER_RESULT_UNTRUSTED)
+                ? NGX_STREAM_FORBIDDEN : NGX_STREAM_BAD_REQUEST;
+
+    c->data = s;
+    c->log->action = "logging refused connection";
+
+    log_handler = cmcf->phases[NGX_STREAM_LOG_PHASE].handlers.elts;
+    n = cmcf->phases[NGX_STREAM_LOG_PHASE].handlers.nelts;
+
+    for (i = 0; i < n; i++) {
+        (void) log_handler[i](s);
+    }
 }

@@ -143,7 +143,10 @@ impl core::error::Error for LogRateError {}
 /// The results that have a limit of their own. Refusals are numbered from -1
 /// downwards; the first place is that of [`Outcome::NoAddress`] where that is
 /// refused.
-const RESULTS: usize = 32;
+const RESULTS: usize = 16;
+
+// The last one has a place.
+const _: () = assert!((Outcome::Silent as i32).unsigned_abs() < 16);
 
 /// What a listener's refusals have taken of the log. Zeroes are a new one.
 ///
@@ -164,7 +167,9 @@ const RESULTS: usize = 32;
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct LogLimit {
-    results: [Lines; RESULTS],
+    loud: [Lines; RESULTS],
+    /// Those that are nothing for an error log, and take no line from the others.
+    quiet: [Lines; RESULTS],
 }
 
 #[derive(Debug, Default)]
@@ -195,6 +200,8 @@ pub enum HeldBack {
     Lines {
         /// Why they were refused.
         result: Outcome,
+        /// Whether they were [quiet](crate::Rule::is_quiet), as the line is to be.
+        quiet: bool,
         /// How many, since this was said last.
         lines: u32,
     },
@@ -214,7 +221,28 @@ impl LogLimit {
     /// same for all who share this.
     #[must_use]
     pub fn refused(&self, rate: LogRate, result: Outcome, now: u64) -> Logged {
-        let Some(lines) = self.of(result) else { return Logged::Line { held_back: 0 } };
+        self.take(rate, result, result.is_quiet(), now)
+    }
+
+    /// The same where the [rule](crate::Rule::is_quiet) has said that it is ordinary. It
+    /// takes no line from refusals with the same result that are not.
+    ///
+    /// ```
+    /// use realpeer::{LogLimit, LogRate, Logged, Outcome};
+    ///
+    /// let (limit, rate) = (LogLimit::default(), LogRate::parse("1r/m", Some("burst=1")).unwrap());
+    /// let line = Logged::Line { held_back: 0 };
+    /// assert_eq!(limit.refused_quietly(rate, Outcome::NoHeader, 0), line);
+    /// assert_eq!(limit.refused_quietly(rate, Outcome::NoHeader, 0), Logged::HeldBack);
+    /// assert_eq!(limit.refused(rate, Outcome::NoHeader, 0), line);
+    /// ```
+    #[must_use]
+    pub fn refused_quietly(&self, rate: LogRate, result: Outcome, now: u64) -> Logged {
+        self.take(rate, result, true, now)
+    }
+
+    fn take(&self, rate: LogRate, result: Outcome, quiet: bool, now: u64) -> Logged {
+        let Some(lines) = self.of(result, quiet) else { return Logged::Line { held_back: 0 } };
         if rate.interval == 0 {
             // Something may have been held back before, under another rate.
             return Logged::Line { held_back: lines.take_held_back() };
@@ -234,8 +262,11 @@ impl LogLimit {
     #[must_use]
     pub fn held_back(&self, rate: LogRate, now: u64) -> HeldBack {
         let mut answer = HeldBack::Nothing;
-        for &result in Outcome::ALL {
-            let Some(lines) = self.of(result) else { continue };
+        let both = [false, true].into_iter();
+        for (quiet, &result) in
+            both.flat_map(|quiet| Outcome::ALL.iter().map(move |it| (quiet, it)))
+        {
+            let Some(lines) = self.of(result, quiet) else { continue };
             if lines.held_back.load(Ordering::Relaxed) == 0 {
                 continue;
             }
@@ -246,15 +277,16 @@ impl LogLimit {
             // Somebody else may have been quicker.
             let lines = lines.take_held_back_as_line(rate);
             if lines > 0 {
-                return HeldBack::Lines { result: refusal(result), lines };
+                return HeldBack::Lines { result: refusal(result), quiet, lines };
             }
         }
         answer
     }
 
-    fn of(&self, result: Outcome) -> Option<&Lines> {
+    fn of(&self, result: Outcome, quiet: bool) -> Option<&Lines> {
         let number = (result as i32).min(0).unsigned_abs();
-        self.results.get(usize::try_from(number).ok()?)
+        let results = if quiet { &self.quiet } else { &self.loud };
+        results.get(usize::try_from(number).ok()?)
     }
 }
 

@@ -7,8 +7,9 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
 
 use crate::address::canonical_ip;
-use crate::outcome::text_of;
+use crate::outcome::{Outcome, text_of};
 use crate::policy::Policy;
+use crate::quiet::{self, QuietError};
 use crate::scan;
 
 /// Who connected.
@@ -69,6 +70,8 @@ pub struct Rule {
     prefix: u8,
     policy: u8,
     reserved: u8,
+    /// Results whose lines are not for the error log, a bit for each.
+    quiet: u32,
 }
 
 /// Why the text of a source is no rule.
@@ -185,6 +188,7 @@ impl Rule {
             prefix,
             policy: policy as u8,
             reserved: 0,
+            quiet: 0,
         };
         match source {
             "all" => return Ok((rule(ALL, [0; 16], 0), false)),
@@ -238,7 +242,47 @@ impl Rule {
         Policy::from_number(i32::from(self.policy))
     }
 
-    /// Whether both name the same source and policy.
+    /// The same rule with refusals that are ordinary for its source, such as those of
+    /// health checks that send no header: `quiet=` and words of results, with commas
+    /// between them.
+    ///
+    /// # Errors
+    /// [`QuietError`], where these are no words of results, or of results with which
+    /// the policy refuses nothing.
+    ///
+    /// ```
+    /// use realpeer::{Outcome, Policy, Rule};
+    ///
+    /// let (checks, _) = Rule::parse("10.0.0.0/24", Policy::Require, 0)?;
+    /// let checks = checks.with_quiet("quiet=no_header,timeout")?;
+    /// assert!(checks.is_quiet(Outcome::NoHeader) && checks.is_quiet(Outcome::Timeout));
+    /// assert!(!checks.is_quiet(Outcome::BadV1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_quiet(self, parameter: &str) -> Result<Rule, QuietError> {
+        let policy = self.policy().ok_or(QuietError::NeverRefused)?;
+        Ok(Rule { quiet: quiet::parse(parameter, policy)?, ..self })
+    }
+
+    /// Whether a refusal with this result is ordinary for the source of this rule, and
+    /// nothing for the error log. What is quiet [for every
+    /// source](Outcome::is_quiet) is so for this one.
+    ///
+    /// ```
+    /// use realpeer::{Outcome, Policy, Rule};
+    ///
+    /// let (rule, _) = Rule::parse("10.0.0.0/24", Policy::Require, 0)?;
+    /// assert!(rule.is_quiet(Outcome::Silent));
+    /// assert!(!rule.is_quiet(Outcome::NoHeader));
+    /// # Ok::<(), realpeer::RuleError>(())
+    /// ```
+    #[must_use]
+    pub fn is_quiet(&self, refusal: Outcome) -> bool {
+        refusal.is_quiet() || self.quiet & quiet::bit(refusal) != 0
+    }
+
+    /// Whether both name the same source and policy, and are quiet about the same
+    /// results.
     ///
     /// ```
     /// use realpeer::{Policy, Rule};
@@ -250,7 +294,9 @@ impl Rule {
     /// ```
     #[must_use]
     pub fn same(&self, other: &Rule) -> bool {
-        self.order(other) == Ordering::Equal && self.policy == other.policy
+        self.order(other) == Ordering::Equal
+            && self.policy == other.policy
+            && self.quiet == other.quiet
     }
 
     /// By kind, then first address, then the wider prefix first.
@@ -413,6 +459,27 @@ impl<'a> Rules<'a> {
     /// ```
     #[must_use]
     pub fn find(&self, peer: Peer) -> Option<Policy> {
+        self.find_rule(peer)?.policy()
+    }
+
+    /// The rule that decides about a peer; `None` if none matches: refuse it.
+    ///
+    /// ```
+    /// use realpeer::{Peer, Policy, Rule, Rules};
+    /// use std::net::Ipv4Addr;
+    ///
+    /// let lines = ["10.0.1.0/24", "10.0.1.9", "all"];
+    /// let mut list = Vec::new();
+    /// for (line, source) in lines.into_iter().enumerate() {
+    ///     list.push(Rule::parse(source, Policy::Require, line as u32)?.0);
+    /// }
+    /// let rules = Rules::prepare(&mut list)?;
+    /// let rule = rules.find_rule(Peer::Ip(Ipv4Addr::new(10, 0, 1, 9).into()));
+    /// assert_eq!(rule.map(Rule::tag), Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn find_rule(&self, peer: Peer) -> Option<&'a Rule> {
         let key = match peer {
             Peer::Unix => (UNIX, 0),
             Peer::Ip(ip) => match canonical_ip(ip) {
@@ -420,7 +487,7 @@ impl<'a> Rules<'a> {
                 IpAddr::V6(v6) => (INET6, v6.to_bits()),
             },
         };
-        self.longest(key).or_else(|| self.all())?.policy()
+        self.longest(key).or_else(|| self.all())
     }
 
     fn longest(&self, key: Key) -> Option<&'a Rule> {

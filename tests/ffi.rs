@@ -85,7 +85,7 @@ fn every_number_has_a_name_and_a_text() {
     for number in (-300..300).chain([i32::MIN, i32::MAX]) {
         let (name, phrase) = (text(realpeer_result_name(number)), text(realpeer_strerror(number)));
         assert!(!name.is_empty() && !phrase.is_empty());
-        let known = Outcome::from_number(number).is_some() || (-80..=-64).contains(&number);
+        let known = Outcome::from_number(number).is_some() || (-82..=-64).contains(&number);
         assert_eq!(name == "unknown", !known, "{number} is {name}");
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         assert!(name.bytes().all(plain), "{name} is not fit for a label");
@@ -204,6 +204,18 @@ fn null_for_what_must_be_there() {
         assert_eq!(realpeer_rules_find(null(), 0, peer, 16), REALPEER_POLICY_NONE);
         assert_eq!(realpeer_rules_find(rules.as_ptr(), 1, null(), 16), INVALID);
         assert_eq!(realpeer_rules_find(rules.as_ptr(), 1, null(), 0), INVALID);
+        let mut found: *const Rule = &raw const rules[0];
+        assert_eq!(realpeer_rules_match(null(), 1, peer, 16, &mut found), INVALID);
+        assert_eq!(realpeer_rules_match(rules.as_ptr(), 1, null(), 16, &mut found), INVALID);
+        assert_eq!(realpeer_rules_match(rules.as_ptr(), 1, peer, 16, null_mut()), INVALID);
+        assert!(!found.is_null());
+        assert_eq!(realpeer_rules_match(null(), 0, peer, 16, &mut found), REALPEER_POLICY_NONE);
+        assert!(found.is_null());
+        assert_eq!(realpeer_rule_tag(null()), 0);
+        assert_eq!(realpeer_rule_is_quiet(null(), Outcome::Silent as i32), 1);
+        assert_eq!(realpeer_rule_is_quiet(null(), Outcome::NoHeader as i32), 0);
+        assert_eq!(realpeer_rule_set_quiet(null_mut(), c("quiet=silent"), 12), INVALID);
+        assert_eq!(realpeer_rule_set_quiet(&mut rules[0], null(), 12), INVALID);
         assert_eq!(realpeer_rules_equal(null(), 1, rules.as_ptr(), 1), INVALID);
         assert_eq!(realpeer_rules_equal(rules.as_ptr(), 1, null(), 1), INVALID);
         assert_eq!(realpeer_rules_equal(null(), 0, null(), 0), 1);

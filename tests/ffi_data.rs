@@ -370,7 +370,7 @@ fn lines_of_a_log() {
     let (mut held_back, mut result) = (7, 7);
     let n = size_of_val(&rate);
     let mut refused = |result: i32, now: u64, held_back: &mut u32| unsafe {
-        realpeer_log_refused(&mut limit, &rate, n, result, now, held_back)
+        realpeer_log_refused(&mut limit, &rate, n, result, 0, now, held_back)
     };
     assert_eq!((refused(-3, 0, &mut held_back), held_back), (1, 0));
     held_back = 7;
@@ -381,9 +381,11 @@ fn lines_of_a_log() {
     assert_eq!((refused(-3, 1001, &mut held_back), refused(3, 900, &mut held_back)), (0, 0));
 
     let mut told = |rate: *const realpeer_log_rate, now: u64, result: &mut i32| {
-        let mut lines = 9;
-        let answer =
-            unsafe { realpeer_log_held_back(&mut limit, rate, n, now, result, &mut lines) };
+        let (mut quiet, mut lines) = (9, 9);
+        let answer = unsafe {
+            realpeer_log_held_back(&mut limit, rate, n, now, result, &mut quiet, &mut lines)
+        };
+        assert_eq!(quiet, if answer == 1 { 0 } else { 9 });
         (answer, lines)
     };
     assert_eq!((told(&rate, 999, &mut result), result), ((2, 9), 7));
@@ -395,22 +397,48 @@ fn lines_of_a_log() {
     let longer = [1000_u32, 1, 1];
     let of = |size: usize| {
         let (limit, rate) = (&mut realpeer_log_limit { state: [0; 64] }, longer.as_ptr().cast());
-        unsafe { realpeer_log_refused(limit, rate, size, -3, 0, &mut held_back) }
+        unsafe { realpeer_log_refused(limit, rate, size, -3, 0, 0, &mut held_back) }
     };
     let mut of = of;
     assert_eq!((of(7), of(8), of(12)), (INVALID, 1, INVALID));
     unsafe {
-        assert_eq!(realpeer_log_refused(null_mut(), &rate, n, -3, 0, &mut held_back), INVALID);
-        assert_eq!(realpeer_log_refused(&mut limit, &rate, n, -3, 0, null_mut()), INVALID);
+        assert_eq!(realpeer_log_refused(null_mut(), &rate, n, -3, 0, 0, &mut held_back), INVALID);
+        assert_eq!(realpeer_log_refused(&mut limit, &rate, n, -3, 0, 0, null_mut()), INVALID);
         let odd = (&raw mut limit).byte_add(1);
-        assert_eq!(realpeer_log_refused(odd, &rate, n, -3, 0, &mut held_back), INVALID);
-        assert_eq!(
-            realpeer_log_held_back(&mut limit, &rate, n, 0, null_mut(), &mut held_back),
-            INVALID
-        );
-        assert_eq!(
-            realpeer_log_held_back(&mut limit, &rate, n, 0, &mut result, null_mut()),
-            INVALID
-        );
+        assert_eq!(realpeer_log_refused(odd, &rate, n, -3, 0, 0, &mut held_back), INVALID);
+        for quiet in [-1, 2] {
+            let refused = realpeer_log_refused(&mut limit, &rate, n, -3, quiet, 0, &mut held_back);
+            assert_eq!(refused, INVALID);
+        }
+        let mut quiet = 9;
+        let mut told = |result: *mut i32, quiet: *mut i32, lines: *mut u32| {
+            realpeer_log_held_back(&mut limit, &rate, n, 0, result, quiet, lines)
+        };
+        assert_eq!(told(null_mut(), &mut quiet, &mut held_back), INVALID);
+        assert_eq!(told(&mut result, null_mut(), &mut held_back), INVALID);
+        assert_eq!(told(&mut result, &mut quiet, null_mut()), INVALID);
     }
+}
+
+#[test]
+fn quiet_lines_of_a_log_are_apart() {
+    let mut limit = realpeer_log_limit { state: [0; 64] };
+    let rate = realpeer_log_rate { interval: 60_000, burst: 1 };
+    let n = size_of_val(&rate);
+    let mut refused = |quiet: i32| {
+        let mut held_back = 9;
+        let answer =
+            unsafe { realpeer_log_refused(&mut limit, &rate, n, -2, quiet, 5, &mut held_back) };
+        (answer, held_back)
+    };
+    assert_eq!((refused(1), refused(1), refused(1)), ((1, 0), (0, 9), (0, 9)));
+    assert_eq!((refused(0), refused(0)), ((1, 0), (0, 9)));
+    let mut told = || {
+        let (mut result, mut quiet, mut lines) = (9, 9, 9);
+        let answer = unsafe {
+            realpeer_log_held_back(&mut limit, null(), n, 5, &mut result, &mut quiet, &mut lines)
+        };
+        (answer, result, quiet, lines)
+    };
+    assert_eq!((told(), told(), told().0), ((1, -2, 0, 1), (1, -2, 1, 2), 0));
 }

@@ -116,12 +116,35 @@ fn each_result_has_a_limit_of_its_own() {
         }
     }
     let mut told = Vec::new();
-    while let HeldBack::Lines { result, lines } = limit.held_back(LogRate::OFF, 5) {
+    while let HeldBack::Lines { result, lines, quiet } = limit.held_back(LogRate::OFF, 5) {
+        assert_eq!(quiet, result.is_quiet(), "{result:?}");
         assert_eq!(usize::try_from(lines).unwrap(), result.name().len());
         told.push(result);
     }
     assert_eq!(told.len(), 15);
     assert!(refusals().all(|outcome| told.contains(&outcome)), "{told:?}");
+}
+
+#[test]
+fn quiet_refusals_take_no_line_from_others() {
+    let (limit, rate) = (LogLimit::default(), rate("1r/m burst=1"));
+    let line = Logged::Line { held_back: 0 };
+    for outcome in Outcome::ALL.iter().copied().filter(|outcome| (*outcome as i32) < 0) {
+        assert_eq!(limit.refused_quietly(rate, outcome, 5), line, "{outcome:?}");
+        assert_eq!(limit.refused_quietly(rate, outcome, 5), Logged::HeldBack, "{outcome:?}");
+        // But for what is quiet for every source, and has one limit.
+        let first = if outcome.is_quiet() { Logged::HeldBack } else { line };
+        assert_eq!(limit.refused(rate, outcome, 5), first, "{outcome:?}");
+        assert_eq!(limit.refused(rate, outcome, 5), Logged::HeldBack, "{outcome:?}");
+    }
+    let mut told = Vec::new();
+    while let HeldBack::Lines { result, quiet, lines } = limit.held_back(LogRate::OFF, 5) {
+        assert_eq!(lines, if result.is_quiet() { 3 } else { 1 }, "{result:?}");
+        assert!(!told.contains(&(result, quiet)), "{result:?}");
+        told.push((result, quiet));
+    }
+    assert_eq!(told.iter().filter(|(_, quiet)| !quiet).count(), 13);
+    assert_eq!(told.iter().filter(|(_, quiet)| *quiet).count(), 14);
 }
 
 #[test]
@@ -134,7 +157,7 @@ fn what_was_held_back_is_told_when_there_is_room_for_a_line() {
     assert_eq!(told(10), HeldBack::Nothing);
     assert_eq!((bad(10), bad(20)), (Logged::HeldBack, Logged::HeldBack));
     assert_eq!(told(999), HeldBack::Later);
-    assert_eq!(told(1000), HeldBack::Lines { result: Outcome::BadTlv, lines: 2 });
+    assert_eq!(told(1000), HeldBack::Lines { result: Outcome::BadTlv, quiet: false, lines: 2 });
     assert_eq!(told(1000), HeldBack::Nothing);
     // That was the line of this second.
     assert_eq!(bad(1001), Logged::HeldBack);

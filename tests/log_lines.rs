@@ -16,7 +16,8 @@ const PAGE: &str = "docs/troubleshooting.md";
 /// directives that take any number of words, and what stands for no name.
 const NO_LINES: &[&str] = &[
     "a policy (require, optional, strip, direct, refuse) and the sources it is for \
-     (addresses, CIDR blocks, \"all\"), or \"off\"",
+     (addresses, CIDR blocks, \"all\"), and at the end \"quiet=\" with results that are \
+     ordinary for these; or \"off\"",
     "the versions that are accepted: 1, 2 or both",
     "TLVs to be put into REALPEER_TLV_* as well",
     "(no name)",

@@ -29,6 +29,66 @@ fn rules_from_the_command_line_and_from_a_file() {
         .says("no rule names it, so it is refused");
 }
 
+/// The rule that is named is the one that decides, with what is quiet there.
+#[test]
+fn says_what_is_quiet() {
+    let rules = "require 10.0.0.0/24 2001:db8::/32 quiet=no_header,timeout; require 10.0.0.9";
+    call(&["check", "policy", "--rules", rules, "10.0.0.7", "2001:db8::1"])
+        .is(0)
+        .says("require 10.0.0.0/24 quiet=no_header,timeout (--rules:1)")
+        .says("require 2001:db8::/32 quiet=no_header,timeout (--rules:1)");
+    call(&["check", "policy", "--rules", rules, "10.0.0.9"])
+        .is(0)
+        .says("require 10.0.0.9 (--rules:1)");
+}
+
+/// A directive that nginx has in stream alone.
+#[test]
+fn access_logs_of_refused_connections_are_those_of_stream() {
+    Conf::new(
+        "stream {
+ server { listen 25; realpeer require all; realpeer_access_log on; }
+}
+",
+    )
+    .check(&["-l", ":25"])
+    .is(0)
+    .says("realpeer_access_log on");
+    Conf::http("realpeer require all;\nrealpeer_access_log on;")
+        .check(&[])
+        .is(2)
+        .complains("server.conf:3: \"realpeer_access_log\" stands in stream only");
+    Conf::http("server { listen 80; realpeer require all;\nrealpeer_access_log on; }")
+        .check(&[])
+        .is(2)
+        .complains("server.conf:3: \"realpeer_access_log\" stands in stream only");
+    Conf::new("stream {\nserver { listen 25;\nrealpeer_access_log logs/x; } }")
+        .check(&[])
+        .is(2)
+        .complains("server.conf:3: ")
+        .complains("invalid \"logs/x\"; it must be on or off");
+    Conf::new(
+        "stream { realpeer require all;
+         server { listen 25; server_name a; }
+         server { listen 25; server_name b; realpeer_access_log on; } }",
+    )
+    .check(&[])
+    .is(2)
+    .complains("states another policy for 0.0.0.0:25");
+}
+
+/// As nginx and Apache compare rules.
+#[test]
+fn servers_that_are_quiet_about_other_results_differ() {
+    let servers = |one: &str, two: &str| {
+        let rule = |quiet: &str| format!("server {{ listen 80; realpeer require all {quiet}; }}");
+        Conf::http(&format!("{}\n{}", rule(one), rule(two)))
+    };
+    servers("quiet=no_header,timeout", "quiet=timeout,no_header").check(&[]).is(0);
+    let wanted = "states another policy for 0.0.0.0:80";
+    servers("", "quiet=no_header").check(&[]).is(2).complains(wanted);
+}
+
 #[test]
 fn says_what_is_wrong_with_rules() {
     let wrong = |rules: &str, says: &str| {
@@ -36,6 +96,10 @@ fn says_what_is_wrong_with_rules() {
     };
     wrong("permit all", "unknown policy \"permit\"; it must be one of require, optional");
     wrong("require", "\"require\" names no source");
+    wrong("require quiet=no_header", "\"require\" names no source");
+    wrong("require all quiet=proxy", "invalid parameter \"quiet=proxy\": it must be \"quiet=\"");
+    wrong("direct all quiet=timeout", "this policy never refuses a connection with one of these");
+    wrong("require quiet=silent all", "invalid source \"quiet=silent\"");
     wrong("require 192.0.2.0/33", "invalid source \"192.0.2.0/33\"");
     wrong("require 192.0.2.1; direct 192.0.2.1", "is named twice, first in --rules:1");
     call(&["check", "policy", "--rules", "require 192.0.2.1/24", "192.0.2.9"])

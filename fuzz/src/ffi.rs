@@ -393,6 +393,13 @@ fn rules(stream: &mut Stream<'_>, bytes: &Memory) {
         assert!(prepared != 0 || duplicate.is_untouched());
         let seen = realpeer_rules_find(array, count, peer.pointer(), peer_len);
         assert!((0..=5).contains(&seen));
+        let mut rule = std::ptr::null();
+        let matched = realpeer_rules_match(array, count, peer.pointer(), peer_len, &mut rule);
+        assert_eq!(matched, seen);
+        assert!((0..=1).contains(&realpeer_rule_is_quiet(rule, -2)));
+        if let Some(rule) = rule.as_ref() {
+            assert_eq!(realpeer_rule_tag(rule), rule.tag());
+        }
         assert_eq!(realpeer_rules_equal(array, count, copy.pointer(), count), 1);
         assert_eq!(realpeer_rules_find(std::ptr::null(), 1, peer.pointer(), peer_len), INVALID);
     }

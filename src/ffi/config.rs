@@ -6,7 +6,9 @@ use libc::{sockaddr, socklen_t};
 
 use super::address::peer;
 use super::{Error, Out, bytes, bytes_mut};
+use crate::outcome::Outcome;
 use crate::policy::Policy;
+use crate::quiet::QuietError;
 use crate::rules::{Rule, RuleError, Rules};
 
 /// For realpeer_decide: no rule matched the source, which is to be refused.
@@ -81,6 +83,38 @@ pub unsafe extern "C" fn realpeer_rule_parse(
     }
 }
 
+/// Says with which results refusals are ordinary for the source of a rule, such as
+/// those of health checks that send no header: "quiet=no_header,timeout".
+///
+/// @param rule that realpeer_rule_parse has filled in; left alone unless the text is
+///   right
+/// @return 0; REALPEER_ERROR_BAD_QUIET, REALPEER_ERROR_NEVER_REFUSED,
+///   REALPEER_ERROR_INVALID_ARGUMENT
+///
+/// # Safety
+/// `rule` must be NULL or writable, `parameter` NULL or readable for `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_rule_set_quiet(
+    rule: *mut Rule,
+    parameter: *const c_char,
+    len: usize,
+) -> i32 {
+    // SAFETY: the caller's promises.
+    let (rule, parameter) = unsafe { (rule_mut(rule), bytes(parameter.cast::<u8>(), len)) };
+    let (Some(rule), Some(parameter)) = (rule, parameter) else {
+        return Error::InvalidArgument as i32;
+    };
+    let Ok(parameter) = core::str::from_utf8(parameter) else { return Error::BadQuiet as i32 };
+    match rule.with_quiet(parameter) {
+        Ok(quiet) => {
+            *rule = quiet;
+            0
+        }
+        Err(QuietError::BadResult) => Error::BadQuiet as i32,
+        Err(QuietError::NeverRefused) => Error::NeverRefused as i32,
+    }
+}
+
 /// Prepares an array of rules for realpeer_rules_find: sorts it in place. The
 /// longest prefix that matches decides, whatever the order was.
 ///
@@ -144,7 +178,86 @@ pub unsafe extern "C" fn realpeer_rules_find(
     }
 }
 
-/// Whether two prepared arrays hold the same rules, whatever their tags.
+/// As realpeer_rules_find, and says which rule it is.
+///
+/// @param rule the rule that matches, within the array, or NULL where none does;
+///   written unless an argument is invalid
+/// @return as realpeer_rules_find
+///
+/// # Safety
+/// As for realpeer_rules_find, and `rule` must be NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_rules_match(
+    rules: *const Rule,
+    count: usize,
+    peer: *const sockaddr,
+    peer_len: socklen_t,
+    rule: *mut *const Rule,
+) -> i32 {
+    let out = Out::new(rule, size_of::<*const Rule>(), size_of::<*const Rule>());
+    if peer.is_null() {
+        return Error::InvalidArgument as i32;
+    }
+    // SAFETY: the caller's promises.
+    let (rules, peer) = unsafe { (bytes(rules, count), self::peer(peer, peer_len)) };
+    let (Some(rules), Some(out)) = (rules, out) else { return Error::InvalidArgument as i32 };
+    let rule = peer.and_then(|peer| Rules::from_prepared(rules).find_rule(peer));
+    // SAFETY: the caller's promise on `out`.
+    unsafe { out.write(rule.map_or(core::ptr::null(), core::ptr::from_ref)) };
+    rule.and_then(Rule::policy).map_or(REALPEER_POLICY_NONE, |policy| policy as i32)
+}
+
+/// The number that was given to realpeer_rule_parse: which of the caller's rules
+/// this is, as preparing has sorted them.
+///
+/// @param rule of realpeer_rules_match
+/// @return its tag; 0 for NULL
+///
+/// # Safety
+/// `rule` must be NULL or a rule that realpeer_rule_parse has filled in.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_rule_tag(rule: *const Rule) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { self::rule(rule) }.map_or(0, Rule::tag)
+}
+
+/// Whether a refusal for this reason is ordinary for the source of a rule, and
+/// nothing for the error log, by realpeer_rule_set_quiet or for every source
+/// (realpeer_result_is_quiet).
+///
+/// @param rule of realpeer_rules_match; NULL where none matches
+/// @param result REALPEER_RESULT_*
+/// @return 1 or 0
+///
+/// # Safety
+/// As for realpeer_rule_tag.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_rule_is_quiet(rule: *const Rule, result: i32) -> i32 {
+    // SAFETY: the caller's promise.
+    let rule = unsafe { self::rule(rule) };
+    let is_quiet = |refusal: Outcome| match rule {
+        Some(rule) => rule.is_quiet(refusal),
+        None => refusal.is_quiet(),
+    };
+    Outcome::from_number(result).is_some_and(is_quiet).into()
+}
+
+/// # Safety
+/// Unless NULL, `rule` must be readable and stay unchanged for `'a`.
+unsafe fn rule<'a>(rule: *const Rule) -> Option<&'a Rule> {
+    // SAFETY: the caller's promise, for one of them.
+    unsafe { bytes(rule, if rule.is_null() { 0 } else { 1 }) }?.first()
+}
+
+/// # Safety
+/// Unless NULL, `rule` must be writable, and be used by nothing else, for `'a`.
+unsafe fn rule_mut<'a>(rule: *mut Rule) -> Option<&'a mut Rule> {
+    // SAFETY: the caller's promise, for one of them.
+    unsafe { bytes_mut(rule, if rule.is_null() { 0 } else { 1 }) }?.first_mut()
+}
+
+/// Whether two prepared arrays hold the same rules, quiet about the same results,
+/// whatever their tags.
 ///
 /// @return 1 or 0; REALPEER_ERROR_INVALID_ARGUMENT
 ///

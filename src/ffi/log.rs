@@ -84,6 +84,8 @@ pub unsafe extern "C" fn realpeer_log_rate_parse(
 /// @param rate NULL for the default
 /// @param rate_size sizeof(realpeer_log_rate)
 /// @param result why it was refused
+/// @param quiet what realpeer_rule_is_quiet said of it. What is quiet takes no line
+///   from what is not.
 /// @param now milliseconds of a clock that is the same for all who share the limit
 /// @param held_back with 1: how many lines about this result were held back until
 ///   now. Unless it is 0, a line that says so is to be written, too.
@@ -99,6 +101,7 @@ pub unsafe extern "C" fn realpeer_log_refused(
     rate: *const realpeer_log_rate,
     rate_size: usize,
     result: i32,
+    quiet: i32,
     now: u64,
     held_back: *mut u32,
 ) -> i32 {
@@ -109,7 +112,12 @@ pub unsafe extern "C" fn realpeer_log_refused(
         return Error::InvalidArgument as i32;
     };
     let Some(result) = Outcome::from_number(result) else { return Error::InvalidArgument as i32 };
-    match limit.refused(rate, result, now) {
+    let logged = match quiet {
+        0 => limit.refused(rate, result, now),
+        1 => limit.refused_quietly(rate, result, now),
+        _ => return Error::InvalidArgument as i32,
+    };
+    match logged {
         Logged::Line { held_back } => {
             // SAFETY: the caller's promise.
             unsafe { out.write(held_back) };
@@ -128,6 +136,7 @@ pub unsafe extern "C" fn realpeer_log_refused(
 /// @param rate_size sizeof(realpeer_log_rate)
 /// @param now as for realpeer_log_refused
 /// @param result with 1: why they were refused
+/// @param quiet with 1: 1 if they were quiet, as the line is to be; or else 0
 /// @param held_back with 1: how many, since this was said last
 /// @return 1: a line that says so is to be written; 0: there is nothing to say; 2:
 ///   not yet; REALPEER_ERROR_INVALID_ARGUMENT
@@ -141,6 +150,7 @@ pub unsafe extern "C" fn realpeer_log_held_back(
     rate_size: usize,
     now: u64,
     result: *mut i32,
+    quiet: *mut i32,
     held_back: *mut u32,
 ) -> i32 {
     // SAFETY: the caller's promises.
@@ -152,16 +162,19 @@ pub unsafe extern "C" fn realpeer_log_held_back(
         unsafe { self::rate(rate, rate_size) }
     };
     let result = Out::new(result, size_of::<i32>(), size_of::<i32>());
+    let quiet = Out::new(quiet, size_of::<i32>(), size_of::<i32>());
     let held_back = Out::new(held_back, size_of::<u32>(), size_of::<u32>());
-    let (Some(limit), Some(rate), Some(result_out), Some(out)) = (limit, rate, result, held_back)
+    let (Some(limit), Some(rate), Some(result_out), Some(quiet_out), Some(out)) =
+        (limit, rate, result, quiet, held_back)
     else {
         return Error::InvalidArgument as i32;
     };
     match limit.held_back(rate, now) {
-        HeldBack::Lines { result, lines } => {
+        HeldBack::Lines { result, quiet, lines } => {
             // SAFETY: the caller's promises.
             unsafe {
                 result_out.write(result as i32);
+                quiet_out.write(quiet.into());
                 out.write(lines);
             }
             1

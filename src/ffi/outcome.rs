@@ -4,6 +4,7 @@ use core::ffi::{CStr, c_char};
 
 use crate::log_limit::LogRateError;
 use crate::outcome::Outcome;
+use crate::quiet::QuietError;
 use crate::rules::{Duplicate, RuleError};
 use crate::write::WriteError;
 
@@ -48,10 +49,14 @@ pub enum Error {
     /// The address has no form in this family: an IPv6 client on a socket of
     /// AF_INET. Close the connection.
     OtherFamily = -80,
+    /// The text names no results that refuse.
+    BadQuiet = -81,
+    /// The policy never refuses with such a result.
+    NeverRefused = -82,
 }
 
 impl Error {
-    const ALL: [(Error, &'static CStr, &'static CStr); 17] = [
+    const ALL: [(Error, &'static CStr, &'static CStr); 19] = [
         (Error::InvalidArgument, c"invalid_argument", c"invalid argument"),
         (
             Error::BadPolicy,
@@ -77,6 +82,8 @@ impl Error {
             c"other_family",
             c"the address cannot be written in the family of the socket",
         ),
+        (Error::BadQuiet, c"bad_quiet", QuietError::BadResult.c_text()),
+        (Error::NeverRefused, c"never_refused", QuietError::NeverRefused.c_text()),
     ];
 }
 
@@ -143,7 +150,8 @@ pub extern "C" fn realpeer_strerror(result: i32) -> *const c_char {
 }
 
 /// Whether a refusal for this reason is ordinary and nothing for the error log:
-/// a connection closed before it sent a byte, as TCP health checks do.
+/// a connection closed before it sent a byte, as TCP health checks do. Where there
+/// are rules, realpeer_rule_is_quiet knows what is so for the source.
 ///
 /// @return 1 or 0
 #[unsafe(no_mangle)]

@@ -130,10 +130,11 @@ find(const realpeer_rule *rules, size_t count, const char *text)
 static void
 check_rules(void)
 {
-    size_t              i, count;
-    uint32_t            tags[2];
-    realpeer_rule       rules[6];
-    struct sockaddr_un  un;
+    size_t                i, count;
+    uint32_t              tags[2];
+    realpeer_rule         rules[6];
+    struct sockaddr_un    un;
+    const realpeer_rule  *rule;
 
     static const struct {
         const char  *source;
@@ -170,6 +171,19 @@ check_rules(void)
     un.sun_family = AF_UNIX;
     check(realpeer_rules_find(rules, count, (struct sockaddr *) &un,
                               sizeof(un)) == REALPEER_POLICY_STRIP, "unix:");
+
+    rule = NULL;
+    check(realpeer_rules_match(rules, count, (struct sockaddr *) &un,
+                               sizeof(un), &rule) == REALPEER_POLICY_STRIP
+          && realpeer_rule_tag(rule) == 3, "the fourth of them");
+    check(realpeer_rule_is_quiet(rule, REALPEER_RESULT_TIMEOUT) == 0, "yet");
+    check(realpeer_rule_set_quiet(&rules[rule - rules], "quiet=timeout", 13)
+          == 0, "quiet");
+    check(realpeer_rule_is_quiet(rule, REALPEER_RESULT_TIMEOUT) == 1, "now");
+    check(realpeer_rule_set_quiet(&rules[rule - rules], "quiet=local", 11)
+          == REALPEER_ERROR_BAD_QUIET, "what refuses nothing");
+    check(realpeer_rule_set_quiet(&rules[rule - rules], "quiet=untrusted", 15)
+          == REALPEER_ERROR_NEVER_REFUSED, "what another rule refuses");
 
     check(realpeer_rule_parse("010.0.0.1", 9, REALPEER_POLICY_DIRECT, 9,
                               &rules[count], sizeof(rules[count]))

@@ -24,12 +24,14 @@ impl fmt::Display for Place {
 pub(crate) struct Origin {
     pub(crate) policy: Policy,
     pub(crate) source: String,
+    /// With a blank before it, or nothing.
+    quiet: String,
     pub(crate) place: Place,
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} ({})", self.policy.name(), self.source, self.place)
+        write!(f, "{} {}{} ({})", self.policy.name(), self.source, self.quiet, self.place)
     }
 }
 
@@ -43,7 +45,8 @@ pub(crate) struct RuleList {
 }
 
 impl RuleList {
-    /// Adds what `words` say: a policy and its sources.
+    /// Adds what `words` say: a policy and its sources, and at the end which results
+    /// are quiet for these.
     pub(crate) fn add(&mut self, words: &[String], place: &Place) -> Result<(), String> {
         let Some((policy, sources)) = words.split_first() else {
             return Err(format!("{place}: a policy and its sources are missing"));
@@ -54,6 +57,10 @@ impl RuleList {
                 "{place}: unknown policy \"{policy}\"; it must be one of {}",
                 known.join(", ")
             ));
+        };
+        let (quiet, sources) = match sources.split_last() {
+            Some((last, others)) if last.starts_with("quiet=") => (Some(last), others),
+            _ => (None, sources),
         };
         if sources.is_empty() {
             return Err(format!(
@@ -70,9 +77,16 @@ impl RuleList {
                     "{place}: bits behind the prefix of \"{source}\" are set, they are ignored"
                 ));
             }
+            let rule = match quiet {
+                Some(quiet) => rule
+                    .with_quiet(quiet)
+                    .map_err(|error| format!("{place}: invalid parameter \"{quiet}\": {error}"))?,
+                None => rule,
+            };
             self.rules.push(rule);
-            let place = place.clone();
-            self.origins.push(Origin { policy, source: source.clone(), place });
+            let (source, place) = (source.clone(), place.clone());
+            let quiet = quiet.map(|quiet| format!(" {quiet}")).unwrap_or_default();
+            self.origins.push(Origin { policy, source, quiet, place });
         }
         Ok(())
     }
@@ -107,12 +121,7 @@ impl RuleList {
 
     /// The rule that decides about `peer`; none where no rule matches.
     pub(crate) fn find(&self, peer: Peer) -> Option<&Origin> {
-        let matches = |rule: &&Rule| {
-            let mut alone = [**rule];
-            realpeer::Rules::prepare(&mut alone).is_ok_and(|alone| alone.find(peer).is_some())
-        };
-        // In the order of look-up a rule stands behind those that contain it.
-        let rule = self.rules.iter().rev().find(matches)?;
+        let rule = realpeer::Rules::from_prepared(&self.rules).find_rule(peer)?;
         self.origins.get(usize::try_from(rule.tag()).ok()?)
     }
 

@@ -128,6 +128,46 @@ fn policies_and_sources_are_checked() {
 }
 
 #[test]
+fn results_that_are_quiet_are_checked() {
+    let mut cases = vec![
+        passes(&used("RealPeer require 192.0.2.1 192.0.2.2 quiet=no_header,timeout")),
+        passes(&used("RealPeer refuse all quiet=untrusted")),
+        wrong(
+            "RealPeer require quiet=no_header",
+            2,
+            "\"RealPeer require\" names no source, add addresses, CIDR blocks or \"all\"",
+        ),
+        wrong(
+            "RealPeer require quiet=no_header 192.0.2.1",
+            2,
+            &format!("invalid source \"quiet=no_header\" in RealPeer: {SOURCES}"),
+        ),
+        wrong("RealPeer off quiet=no_header", 2, "\"RealPeer off\" takes no source"),
+    ];
+    for parameter in ["quiet=", "quiet=proxy", "quiet=no_header,", "quiet=timeout,timeout"] {
+        let message = format!(
+            "invalid parameter \"{parameter}\" in RealPeer: it must be \"quiet=\" with results \
+             that refuse, each once, such as \"no_header,timeout\""
+        );
+        cases.push(wrong(&format!("RealPeer require 192.0.2.1 {parameter}"), 2, &message));
+    }
+    for rule in [
+        "require 192.0.2.1 quiet=untrusted",
+        "direct 192.0.2.1 quiet=no_header",
+        "optional 192.0.2.1 quiet=silent",
+        "refuse 192.0.2.1 quiet=timeout",
+    ] {
+        let parameter = rule.split(' ').next_back().expect("a parameter");
+        let message = format!(
+            "invalid parameter \"{parameter}\" in RealPeer: this policy never refuses a \
+             connection with one of these results"
+        );
+        cases.push(wrong(&format!("RealPeer {rule}"), 2, &message));
+    }
+    must_say(&cases);
+}
+
+#[test]
 fn a_source_may_be_named_once() {
     let twice = |rules: &str, second: &str, first: &str, lines: [usize; 2]| {
         fails(
@@ -387,6 +427,11 @@ fn virtual_hosts_that_share_a_listener_must_agree() {
         fails(&two(require, "RealPeer require 192.0.2.1"), another),
         fails(&two(require, &format!("RealPeerTimeout 9s\n{require}")), another),
         fails(&two(require, &format!("RealPeerLogLimit 1r/s\n{require}")), another),
+        fails(&two(require, "RealPeer require all quiet=no_header"), another),
+        passes(&two(
+            "RealPeer require all quiet=no_header,timeout",
+            "RealPeer require all quiet=timeout,no_header",
+        )),
         Case {
             messages: vec![no_effect.into(), another.into()],
             ..fails(&two(require, "RealPeerTimeout 9s"), another)

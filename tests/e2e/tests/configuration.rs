@@ -114,6 +114,44 @@ fn policies_and_sources() -> Vec<Case> {
             ),
         ));
     }
+    for parameter in ["no_header", "no_header,timeout", "silent", "no_address,bad_v1"] {
+        cases.push(passes(&used(&format!("realpeer require 192.0.2.1 unix: quiet={parameter};"))));
+    }
+    cases.push(passes(&used("realpeer refuse all quiet=untrusted;")));
+    for parameter in ["quiet=", "quiet=proxy", "quiet=no_header,", "quiet=timeout,timeout"] {
+        cases.push(fails(
+            &format!("realpeer require 192.0.2.1 {parameter};"),
+            &format!(
+                r#"invalid parameter "{parameter}" in "realpeer": it must be "quiet=" with results that refuse, each once, such as "no_header,timeout" in nginx.conf:2"#
+            ),
+        ));
+    }
+    for rule in [
+        "require 192.0.2.1 quiet=untrusted",
+        "direct 192.0.2.1 quiet=no_header",
+        "optional 192.0.2.1 quiet=silent",
+        "refuse 192.0.2.1 quiet=timeout",
+    ] {
+        let parameter = rule.split(' ').next_back().expect("a parameter");
+        cases.push(fails(
+            &format!("realpeer {rule};"),
+            &format!(
+                r#"invalid parameter "{parameter}" in "realpeer": this policy never refuses a connection with one of these results in nginx.conf:2"#
+            ),
+        ));
+    }
+    cases.push(fails(
+        "realpeer require quiet=no_header;",
+        r#""realpeer require" names no source, add addresses, CIDR blocks, "unix:" or "all" in nginx.conf:2"#,
+    ));
+    cases.push(fails(
+        "realpeer require quiet=no_header 192.0.2.1;",
+        r#"invalid source "quiet=no_header" in "realpeer": not an IPv4 or IPv6 address, a CIDR block, "unix:" or "all" in nginx.conf:2"#,
+    ));
+    cases.push(fails(
+        "realpeer off quiet=no_header;",
+        r#""realpeer off" takes no source in nginx.conf:2"#,
+    ));
     cases
 }
 
@@ -275,6 +313,66 @@ fn settings() -> Vec<Case> {
     cases
 }
 
+fn access_logs_of_stream() -> Vec<Case> {
+    let value = |value: &str| {
+        fails(
+            &format!("realpeer_access_log {value};"),
+            &format!(
+                r#"invalid value "{value}" in "realpeer_access_log", it must be "on" or "off", the file is that of "access_log" in nginx.conf:2"#
+            ),
+        )
+    };
+    vec![
+        passes(&used("realpeer require all; realpeer_access_log on;")),
+        passes(&used("realpeer require all; realpeer_access_log off;")),
+        value("logs/refused.log"),
+        value("On"),
+        value("1"),
+        fails(
+            "realpeer_access_log;",
+            r#"invalid number of arguments in "realpeer_access_log" directive in nginx.conf:2"#,
+        ),
+        fails(
+            "realpeer_access_log on if=$a;",
+            r#"invalid number of arguments in "realpeer_access_log" directive in nginx.conf:2"#,
+        ),
+        fails(
+            "realpeer_access_log on;\nrealpeer_access_log on;",
+            r#""realpeer_access_log" directive is duplicate in nginx.conf:3"#,
+        ),
+        warns(
+            "server { listen 127.0.0.1:PORT; SERVE realpeer_access_log on; }",
+            "realpeer directives have no effect without \"realpeer\" itself, which says who may \
+             send the header in nginx.conf:2",
+        ),
+    ]
+}
+
+fn no_access_log() -> Vec<Case> {
+    vec![fails(
+        "realpeer_access_log on;",
+        r#"unknown directive "realpeer_access_log" in nginx.conf:2"#,
+    )]
+}
+
+/// Servers of stream can share a listener where nginx knows names there.
+fn servers_of_stream_that_share_a_listener() -> Vec<Case> {
+    vec![
+        fails(
+            "server { listen 127.0.0.1:PORT; server_name a; SERVE realpeer require all; }
+             server { listen 127.0.0.1:PORT; server_name b; SERVE
+                      realpeer require all; realpeer_access_log on; }",
+            r#"server "b" states another realpeer policy for 127.0.0.1:PORT than the default server "a" in nginx.conf:2, which rules there: state the same, or nothing in nginx.conf:4"#,
+        ),
+        passes(
+            "realpeer_access_log on;
+             server { listen 127.0.0.1:PORT; server_name a; SERVE realpeer require all; }
+             server { listen 127.0.0.1:PORT; server_name b; SERVE
+                      realpeer require all; realpeer_access_log on; }",
+        ),
+    ]
+}
+
 fn servers_that_share_a_listener() -> Vec<Case> {
     // Two servers on one address; the first one is the default.
     let two = |first: &str, second: &str| {
@@ -299,6 +397,11 @@ fn servers_that_share_a_listener() -> Vec<Case> {
         fails(&two(require, "realpeer require all; realpeer_timeout 9s;"), another),
         fails(&two(require, "realpeer require all; realpeer_log_limit off;"), another),
         passes(&two(require, "realpeer require all; realpeer_log_limit 10r/s burst=100;")),
+        fails(&two(require, "realpeer require all quiet=no_header;"), another),
+        passes(&two(
+            "realpeer require 192.0.2.1 quiet=timeout,no_header; realpeer direct all;",
+            "realpeer direct all; realpeer require 192.0.2.1 quiet=no_header,timeout;",
+        )),
         fails(&two(require, "realpeer off;"), another),
         fails(&two("", require), none),
         fails(&two("realpeer off;", require), none),
@@ -470,7 +573,14 @@ on_each_nginx! {
         if which == Which::Built {
             must_say_in(which, Subsystem::Stream, &servers_that_share_a_listener());
             must_say_in(which, Subsystem::Stream, &native_proxy_protocol_of_another_server());
+            must_say_in(which, Subsystem::Stream, &servers_of_stream_that_share_a_listener());
         }
+    }
+
+    fn the_access_log_of_refused_connections_is_stream_s(which) {
+        must_say_in(which, Subsystem::Stream, &access_logs_of_stream());
+        must_say_in(which, Subsystem::Http, &no_access_log());
+        must_say_in(which, Subsystem::Mail, &no_access_log());
     }
 
     fn where_servers_cannot_share_a_listener_nginx_says_so(which) {

@@ -8,6 +8,11 @@ use crate::check::rules::{Place, RuleList};
 /// The directive with the rules.
 pub(super) const DIRECTIVE: &str = "realpeer";
 
+/// The block that nginx knows this directive of ours in, where it is not each of them.
+pub(super) fn only_in(name: &str) -> Option<&'static str> {
+    Setting::from_name(name)?.only_in()
+}
+
 /// Whether nginx knows this directive from realpeer's modules.
 pub(super) fn is_ours(name: &str) -> bool {
     name == DIRECTIVE || Setting::from_name(name).is_some()

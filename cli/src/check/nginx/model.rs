@@ -1,7 +1,7 @@
 //! The levels, servers and listeners of nginx.
 
 use super::address;
-use super::level::{Level, is_ours};
+use super::level::{Level, is_ours, only_in};
 use super::listeners::{Configuration, Key, Listen, Server, Skipped};
 use super::realip::RealIp;
 use super::syntax::{Directive, INCLUDE};
@@ -26,7 +26,7 @@ pub(super) fn read(directives: &[Directive]) -> Result<Configuration, String> {
             return Err(format!("{}: \"{name}\" is stated twice", second.place));
         }
         let Some(Directive { block: Some(block), .. }) = first else { continue };
-        let outer = level(block)?;
+        let outer = level(block, name)?;
         let realip = RealIp::read(block);
         configuration.warnings.extend(outer.warnings());
         configuration.skipped.extend(skipped(block, Some(name)));
@@ -68,9 +68,13 @@ fn skipped<'a>(
         .map(move |directive| Skipped { subsystem, place: directive.place.clone() })
 }
 
-fn level(directives: &[Directive]) -> Result<Level, String> {
+fn level(directives: &[Directive], subsystem: &str) -> Result<Level, String> {
     let mut level = Level::default();
     for directive in directives.iter().filter(|directive| is_ours(&directive.name)) {
+        if let Some(other) = only_in(&directive.name).filter(|other| *other != subsystem) {
+            let Directive { name, place, .. } = directive;
+            return Err(format!("{place}: \"{name}\" stands in {other} only"));
+        }
         level.add(&directive.name, &directive.args, &directive.place)?;
     }
     level.rules.prepare()?;
@@ -84,7 +88,7 @@ fn add_server(
     (outer, realip): (&Level, &RealIp),
 ) -> Result<(), String> {
     let block = server.block.as_deref().unwrap_or(&[]);
-    let own = level(block)?;
+    let own = level(block, subsystem)?;
     let merged = own.within(outer);
     configuration.warnings.extend(own.warnings());
     configuration.warnings.extend(own.without_effect(&merged));

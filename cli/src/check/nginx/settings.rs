@@ -10,18 +10,20 @@ pub(super) enum Setting {
     Versions,
     NoAddress,
     LogLimit,
+    AccessLog,
 }
 
 /// Milliseconds in which a lost packet of the header may not come again.
 const SHORT: u64 = 3000;
 
 impl Setting {
-    pub(super) const ALL: [Setting; 5] = [
+    pub(super) const ALL: [Setting; 6] = [
         Setting::Timeout,
         Setting::MaxHeader,
         Setting::Versions,
         Setting::NoAddress,
         Setting::LogLimit,
+        Setting::AccessLog,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Setting {
             Setting::Versions => "realpeer_versions",
             Setting::NoAddress => "realpeer_no_address",
             Setting::LogLimit => "realpeer_log_limit",
+            Setting::AccessLog => "realpeer_access_log",
         }
     }
 
@@ -44,7 +47,7 @@ impl Setting {
             Setting::Timeout => 5000,
             Setting::MaxHeader => 4096,
             Setting::Versions => 0b11,
-            Setting::NoAddress => 0,
+            Setting::NoAddress | Setting::AccessLog => 0,
             Setting::LogLimit => rate_number(LogRate::default()),
         }
     }
@@ -65,6 +68,8 @@ impl Setting {
                 .filter(|size| (u64::from(MIN_HEADER)..=u64::from(MAX_HEADER)).contains(size)),
             (Setting::NoAddress, [word]) if word == "accept" => Some(0),
             (Setting::NoAddress, [word]) if word == "refuse" => Some(1),
+            (Setting::AccessLog, [word]) if word == "off" => Some(0),
+            (Setting::AccessLog, [word]) if word == "on" => Some(1),
             _ => None,
         };
         value.ok_or_else(|| match self {
@@ -75,7 +80,13 @@ impl Setting {
             Setting::Versions => wrong("it must be 1, 2 or both"),
             Setting::NoAddress => wrong("it must be accept or refuse"),
             Setting::LogLimit => wrong("it must be a rate such as 10r/s, or off"),
+            Setting::AccessLog => wrong("it must be on or off"),
         })
+    }
+
+    /// The one block in which nginx knows it, where that is not every block with rules.
+    pub(super) fn only_in(self) -> Option<&'static str> {
+        (self == Setting::AccessLog).then_some("stream")
     }
 
     /// What nginx would warn of.
@@ -187,6 +198,8 @@ mod tests {
             (Versions, "2,1", 3),
             (NoAddress, "accept", 0),
             (NoAddress, "refuse", 1),
+            (AccessLog, "off", 0),
+            (AccessLog, "on", 1),
         ] {
             assert_eq!(value(setting, text), Some(wanted), "{setting:?} {text}");
         }
@@ -215,6 +228,8 @@ mod tests {
             (NoAddress, "maybe"),
             (NoAddress, "ACCEPT"),
             (NoAddress, "accept,refuse"),
+            (AccessLog, "logs/refused.log"),
+            (AccessLog, "On"),
         ] {
             assert_eq!(value(setting, text), None, "{setting:?} {text}");
         }

@@ -39,6 +39,9 @@ pub fn start(watch: Watch, folder: &Path) -> (Running, Server) {
     ));
     site.stream(format!(
         "{policies} realpeer_timeout 2s; realpeer_log_limit off; log_format soak '{fields}';
+         realpeer_access_log on;
+         map $status $is_refused {{ default 0; 400 1; 403 1; }}
+         map $status $is_served {{ default 1; 400 0; 403 0; }}
          preread_timeout 1s; proxy_timeout 1s; ssl_handshake_timeout 1s;"
     ));
     site.mail(format!(
@@ -53,6 +56,10 @@ pub fn start(watch: Watch, folder: &Path) -> (Running, Server) {
         let subsystem = Subsystem::ALL[column_of(&NGINX, *target)];
         let log = match subsystem {
             Subsystem::Mail => String::new(),
+            Subsystem::Stream => format!(
+                "access_log {dir}/soak.stream soak if=$is_served;
+                 access_log {dir}/soak.refused soak if=$is_refused;"
+            ),
             _ => format!("access_log {dir}/soak.{} soak;", subsystem.name()),
         };
         let serve = match target {
