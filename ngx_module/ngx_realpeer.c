@@ -74,7 +74,7 @@ ngx_realpeer_init_connection(ngx_connection_t *c)
     ngx_realpeer_addr_t  *addr;
     ngx_realpeer_port_t  *port;
 
-    port = c->listening->servers;
+    port = ngx_realpeer_port(c->listening);
     addr = ngx_realpeer_find_addr(c, port);
 
     if (addr == NULL) {
@@ -83,7 +83,7 @@ ngx_realpeer_init_connection(ngx_connection_t *c)
     }
 
     if (!ngx_realpeer_has_policy(addr->conf)) {
-        port->handler(c);
+        ngx_realpeer_call(c, port);
         return;
     }
 
@@ -99,7 +99,7 @@ ngx_realpeer_init_connection(ngx_connection_t *c)
     ngx_memzero(ctx, sizeof(ngx_realpeer_ctx_t));
 
     ctx->addr = addr;
-    ctx->handler = port->handler;
+    ctx->port = port;
     ctx->sockaddr = c->sockaddr;
     ctx->socklen = c->socklen;
     ctx->addr_text = c->addr_text;
@@ -132,6 +132,26 @@ ngx_realpeer_init_connection(ngx_connection_t *c)
     c->log_error = NGX_ERROR_IGNORE_ECONNRESET;
 
     ngx_realpeer_start(c, ctx);
+}
+
+
+/*
+ * Calls the handler that we stand in for.  A module that has come after us may
+ * have put a struct of its own where this handler looks for its servers.
+ */
+
+void
+ngx_realpeer_call(ngx_connection_t *c, ngx_realpeer_port_t *port)
+{
+    void             *servers;
+    ngx_listening_t  *ls;
+
+    ls = c->listening;
+    servers = ls->servers;
+
+    ls->servers = port->servers;
+    port->handler(c);
+    ls->servers = servers;
 }
 
 

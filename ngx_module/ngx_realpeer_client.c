@@ -84,7 +84,7 @@ ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
         ngx_post_event(rev, &ngx_posted_events);
     }
 
-    ctx->handler(c);
+    ngx_realpeer_call(c, ctx->port);
 }
 
 
