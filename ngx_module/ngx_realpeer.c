@@ -45,6 +45,7 @@ static int32_t ngx_realpeer_read(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
     int32_t event);
 static int32_t ngx_realpeer_read_exactly(ngx_connection_t *c,
     ngx_realpeer_ctx_t *ctx, int32_t event);
+static void ngx_realpeer_has_read(ngx_event_t *rev, size_t size);
 static ngx_int_t ngx_realpeer_make_room(ngx_connection_t *c,
     ngx_realpeer_ctx_t *ctx);
 static int32_t ngx_realpeer_decide(ngx_realpeer_ctx_t *ctx, u_char *last,
@@ -177,6 +178,11 @@ ngx_realpeer_get_ctx(ngx_connection_t *c, ngx_uint_t pending)
 {
     ngx_pool_cleanup_t  *cln;
     ngx_realpeer_ctx_t  *ctx;
+
+    if (c->pool == NULL) {
+        /* of another module, which evaluates variables without a client */
+        return NULL;
+    }
 
     for (cln = c->pool->cleanup; cln; cln = cln->next) {
 
@@ -427,8 +433,7 @@ ngx_realpeer_read_exactly(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
                 return REALPEER_ERROR_INVALID_ARGUMENT;
             }
 
-            /* as after an event: how much is left is not known */
-            c->read->available = -1;
+            ngx_realpeer_has_read(c->read, certain);
 
             ctx->last += certain;
         }
@@ -448,6 +453,25 @@ ngx_realpeer_read_exactly(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
             c->read->ready = 0;
             return action;
         }
+    }
+}
+
+
+/*
+ * What the real recv() would have done to "available".  To kqueue it is how
+ * much is left of what the event reported: for anything beyond, another event
+ * comes.  To the other methods -1 is as after an event: it is not known.
+ */
+
+static void
+ngx_realpeer_has_read(ngx_event_t *rev, size_t size)
+{
+    if (ngx_event_flags & NGX_USE_KQUEUE_EVENT) {
+        rev->available -= (int) size;
+        rev->available = ngx_max(rev->available, 0);
+
+    } else {
+        rev->available = -1;
     }
 }
 

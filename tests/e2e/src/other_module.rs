@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::which::{Which, root};
 
 /// Where nginx's headers are, below its source.
-const INCLUDES: [&str; 9] = [
+const INCLUDES: [&str; 11] = [
     "src/core",
     "src/event",
     "src/event/modules",
@@ -15,6 +15,8 @@ const INCLUDES: [&str; 9] = [
     "src/os/unix",
     "src/http",
     "src/http/modules",
+    "src/http/v2",
+    "src/http/v3",
     "src/stream",
     "objs",
 ];
