@@ -16,23 +16,14 @@
 #include <realpeer.h>
 
 
-/* What depends on the version of nginx. */
-
-#if (nginx_version >= 1023002)
-#define NGX_REALPEER_NATIVE_TLVS   1   /* ngx_proxy_protocol_t.tlvs */
-#endif
-
-#if (nginx_version >= 1025000)
-#define NGX_REALPEER_QUIC          1   /* listen ... quic */
-#endif
-
-#if (nginx_version < 1025001)
-#define NGX_REALPEER_SSL_ON        1   /* the "ssl" directive */
-#endif
-
-#if (nginx_version >= 1025005)
-#define NGX_REALPEER_STREAM_NAMES  1   /* "server_name" in stream */
-#endif
+/*
+ * What one nginx has and another has not is found by configure, see config:
+ *
+ *   NGX_REALPEER_NATIVE_TLVS   ngx_proxy_protocol_t.tlvs
+ *   NGX_REALPEER_QUIC          listen ... quic
+ *   NGX_REALPEER_SSL_ON        the "ssl" directive
+ *   NGX_REALPEER_STREAM_NAMES  "server_name" in stream
+ */
 
 
 typedef struct {
