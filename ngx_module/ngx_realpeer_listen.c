@@ -174,9 +174,9 @@ ngx_realpeer_wrap_socket(ngx_cycle_t *cycle, ngx_array_t *listens,
         place = ngx_realpeer_policy_place(first->addr.conf);
 
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
-                      "\"realpeer\" cannot be kept to on %V: another module "
-                      "has taken its listening socket, of which there are "
-                      "%ui now, load that module after realpeer in %V:%ui",
+                      "\"realpeer\" cannot take effect on %V: another module "
+                      "has replaced its listening socket, %ui were found, "
+                      "load that module after realpeer in %V:%ui",
                       &socket->addr.text, found, &place->file, place->line);
         return NGX_ERROR;
     }
@@ -314,9 +314,8 @@ ngx_realpeer_check_unknown(ngx_cycle_t *cycle, ngx_realpeer_listen_t *listen,
         place = ngx_realpeer_policy_place(listen->addr.conf);
 
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
-                      "\"realpeer\" does not know which policy %V has: "
-                      "another module listens there for %V, without "
-                      "\"listen\" in %V:%ui",
+                      "\"realpeer\" has no policy for %V, where another module "
+                      "listens for %V without \"listen\" in %V:%ui",
                       &ls[i].addr_text, &listen->addr.subsystem,
                       &place->file, place->line);
         return NGX_ERROR;
@@ -363,10 +362,10 @@ ngx_realpeer_listen_init_module(ngx_cycle_t *cycle)
             port->warned = 1;
 
             ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
-                          "another module has put its handler before "
-                          "\"realpeer\" on %V, which is kept to only if that "
-                          "calls the handler it found: load that module "
-                          "before realpeer", &ls[i].addr_text);
+                          "another module handles connections to %V before "
+                          "\"realpeer\", which takes effect only if that "
+                          "module calls the previous handler: load it before "
+                          "realpeer", &ls[i].addr_text);
         }
     }
 

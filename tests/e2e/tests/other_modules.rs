@@ -166,9 +166,9 @@ on_each_nginx! {
         assert!(check.passed);
         let warned = trio.ports.map(|port| {
             format!(
-                "[warn] another module has put its handler before \"realpeer\" on \
-                 127.0.0.1:{port}, which is kept to only if that calls the handler it found: \
-                 load that module before realpeer"
+                "[warn] another module handles connections to 127.0.0.1:{port} before \
+                 \"realpeer\", which takes effect only if that module calls the previous \
+                 handler: load it before realpeer"
             )
         });
         assert_eq!(check.messages, warned);
@@ -203,8 +203,8 @@ on_each_nginx! {
             assert_eq!(
                 check.messages,
                 [format!(
-                    "[emerg] \"realpeer\" cannot be kept to on 127.0.0.1:{port}: another module \
-                     has taken its listening socket, of which there are 2 now, load that module \
+                    "[emerg] \"realpeer\" cannot take effect on 127.0.0.1:{port}: another \
+                     module has replaced its listening socket, 2 were found, load that module \
                      after realpeer in nginx.conf:2"
                 )]
             );
@@ -220,8 +220,8 @@ on_each_nginx! {
             assert_eq!(
                 check.messages,
                 [format!(
-                    "[emerg] \"realpeer\" does not know which policy 127.0.0.1:{port} has: \
-                     another module listens there for {name}, without \"listen\" in nginx.conf:2"
+                    "[emerg] \"realpeer\" has no policy for 127.0.0.1:{port}, where another \
+                     module listens for {name} without \"listen\" in nginx.conf:2"
                 )]
             );
 
