@@ -504,6 +504,14 @@ enum realpeer_error
      * AF_INET. Close the connection.
      */
     REALPEER_ERROR_OTHER_FAMILY = -80,
+    /**
+     * The text names no results that refuse.
+     */
+    REALPEER_ERROR_BAD_QUIET = -81,
+    /**
+     * The policy never refuses with such a result.
+     */
+    REALPEER_ERROR_NEVER_REFUSED = -82,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -965,6 +973,10 @@ typedef struct realpeer_rule {
     uint8_t prefix;
     uint8_t policy;
     uint8_t reserved;
+    /**
+     * Results whose lines are not for the error log, a bit for each.
+     */
+    uint32_t quiet;
 } realpeer_rule;
 
 /**
@@ -1207,7 +1219,8 @@ const char *realpeer_strerror(int32_t result);
 
 /**
  * Whether a refusal for this reason is ordinary and nothing for the error log:
- * a connection closed before it sent a byte, as TCP health checks do.
+ * a connection closed before it sent a byte, as TCP health checks do. Where
+ * there are rules, realpeer_rule_is_quiet knows what is so for the source.
  *
  * @return 1 or 0
  */
@@ -1499,6 +1512,19 @@ int32_t realpeer_rule_parse(const char *source,
                             size_t out_size);
 
 /**
+ * Says with which results refusals are ordinary for the source of a rule, such
+ * as those of health checks that send no header: "quiet=no_header,timeout".
+ *
+ * @param rule that realpeer_rule_parse has filled in; left alone unless the
+ *   text is right
+ * @return 0; REALPEER_ERROR_BAD_QUIET, REALPEER_ERROR_NEVER_REFUSED,
+ *   REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_rule_set_quiet(struct realpeer_rule *rule,
+                                const char *parameter,
+                                size_t len);
+
+/**
  * Prepares an array of rules for realpeer_rules_find: sorts it in place. The
  * longest prefix that matches decides, whatever the order was.
  *
@@ -1525,7 +1551,42 @@ int32_t realpeer_rules_find(const struct realpeer_rule *rules,
                             socklen_t peer_len);
 
 /**
- * Whether two prepared arrays hold the same rules, whatever their tags.
+ * As realpeer_rules_find, and says which rule it is.
+ *
+ * @param rule the rule that matches, within the array, or NULL where none
+ *   does; written unless an argument is invalid
+ * @return as realpeer_rules_find
+ */
+int32_t realpeer_rules_match(const struct realpeer_rule *rules,
+                             size_t count,
+                             const struct sockaddr *peer,
+                             socklen_t peer_len,
+                             const struct realpeer_rule **rule);
+
+/**
+ * The number that was given to realpeer_rule_parse: which of the caller's
+ * rules this is, as preparing has sorted them.
+ *
+ * @param rule of realpeer_rules_match
+ * @return its tag; 0 for NULL
+ */
+uint32_t realpeer_rule_tag(const struct realpeer_rule *rule);
+
+/**
+ * Whether a refusal for this reason is ordinary for the source of a rule, and
+ * nothing for the error log, by realpeer_rule_set_quiet or for every source
+ * (realpeer_result_is_quiet).
+ *
+ * @param rule of realpeer_rules_match; NULL where none matches
+ * @param result REALPEER_RESULT_*
+ * @return 1 or 0
+ */
+int32_t realpeer_rule_is_quiet(const struct realpeer_rule *rule,
+                               int32_t result);
+
+/**
+ * Whether two prepared arrays hold the same rules, quiet about the same
+ * results, whatever their tags.
  *
  * @return 1 or 0; REALPEER_ERROR_INVALID_ARGUMENT
  */
@@ -1962,6 +2023,8 @@ int32_t realpeer_log_rate_parse(const char *rate,
  * @param rate NULL for the default
  * @param rate_size sizeof(realpeer_log_rate)
  * @param result why it was refused
+ * @param quiet what realpeer_rule_is_quiet said of it. What is quiet takes no
+ *   line from what is not.
  * @param now milliseconds of a clock that is the same for all who share the
  *   limit
  * @param held_back with 1: how many lines about this result were held back
@@ -1973,6 +2036,7 @@ int32_t realpeer_log_refused(struct realpeer_log_limit *limit,
                              const struct realpeer_log_rate *rate,
                              size_t rate_size,
                              int32_t result,
+                             int32_t quiet,
                              uint64_t now,
                              uint32_t *held_back);
 
@@ -1986,6 +2050,7 @@ int32_t realpeer_log_refused(struct realpeer_log_limit *limit,
  * @param rate_size sizeof(realpeer_log_rate)
  * @param now as for realpeer_log_refused
  * @param result with 1: why they were refused
+ * @param quiet with 1: 1 if they were quiet, as the line is to be; or else 0
  * @param held_back with 1: how many, since this was said last
  * @return 1: a line that says so is to be written; 0: there is nothing to say;
  *   2: not yet; REALPEER_ERROR_INVALID_ARGUMENT
@@ -1995,6 +2060,7 @@ int32_t realpeer_log_held_back(struct realpeer_log_limit *limit,
                                size_t rate_size,
                                uint64_t now,
                                int32_t *result,
+                               int32_t *quiet,
                                uint32_t *held_back);
 
 #ifdef __cplusplus

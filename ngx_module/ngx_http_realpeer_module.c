@@ -24,11 +24,8 @@ static ngx_int_t ngx_http_realpeer_check_servers(ngx_cycle_t *cycle,
     ngx_http_core_main_conf_t *cmcf);
 static void ngx_http_realpeer_describe(ngx_http_core_srv_conf_t *cscf,
     ngx_realpeer_server_t *server);
-static ngx_uint_t ngx_http_realpeer_is_http(ngx_cycle_t *cycle,
-    ngx_http_core_main_conf_t *cmcf, ngx_listening_t *ls);
-static ngx_uint_t ngx_http_realpeer_is_quic(ngx_http_conf_port_t *port);
-static void *ngx_http_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
-    ngx_realpeer_addr_t *addr);
+static int ngx_http_realpeer_type(ngx_http_conf_port_t *port);
+static ngx_uint_t ngx_http_realpeer_is_tls(ngx_http_conf_addr_t *addr);
 static ngx_realpeer_conf_t *ngx_http_realpeer_server_conf(
     ngx_http_core_srv_conf_t *cscf);
 
@@ -68,7 +65,7 @@ ngx_module_t  ngx_http_realpeer_module = {
     ngx_http_realpeer_commands,            /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_realpeer_listen_init_module,       /* init module */
     NULL,                                  /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -174,27 +171,51 @@ ngx_http_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
 static ngx_int_t
 ngx_http_realpeer_listen(ngx_cycle_t *cycle, ngx_http_core_main_conf_t *cmcf)
 {
-    ngx_uint_t        i;
-    ngx_listening_t  *ls;
+    ngx_uint_t              p, a;
+    ngx_array_t             listens;
+    ngx_http_conf_addr_t   *addr;
+    ngx_http_conf_port_t   *port;
+    ngx_realpeer_listen_t  *listen;
 
     if (ngx_realpeer_check_variables(cycle->log, &cmcf->variables) != NGX_OK
-        || ngx_http_realpeer_check_servers(cycle, cmcf) != NGX_OK)
+        || ngx_http_realpeer_check_servers(cycle, cmcf) != NGX_OK
+        || ngx_array_init(&listens, cycle->pool, 4,
+                          sizeof(ngx_realpeer_listen_t))
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    ls = cycle->listening.elts;
-    for (i = 0; i < cycle->listening.nelts; i++) {
+    port = cmcf->ports->elts;
+    for (p = 0; p < cmcf->ports->nelts; p++) {
 
-        if (ngx_http_realpeer_is_http(cycle, cmcf, &ls[i])
-            && ngx_realpeer_wrap(cycle, &ls[i], ngx_http_realpeer_get_addr)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
+        addr = port[p].addrs.elts;
+        for (a = 0; a < port[p].addrs.nelts; a++) {
+
+            listen = ngx_array_push(&listens);
+            if (listen == NULL) {
+                return NGX_ERROR;
+            }
+
+            ngx_memzero(listen, sizeof(ngx_realpeer_listen_t));
+
+            listen->sockaddr = addr[a].opt.sockaddr;
+            listen->socklen = addr[a].opt.socklen;
+            listen->type = ngx_http_realpeer_type(&port[p]);
+            listen->bind = addr[a].opt.bind;
+            listen->wildcard = addr[a].opt.wildcard;
+
+            ngx_str_set(&listen->addr.subsystem, "http");
+            listen->addr.conf =
+                          ngx_http_realpeer_server_conf(addr[a].default_server);
+            listen->addr.native = addr[a].opt.proxy_protocol;
+
+            /* OpenSSL reads the descriptor itself */
+            listen->addr.exact = ngx_http_realpeer_is_tls(&addr[a]);
         }
     }
 
-    return NGX_OK;
+    return ngx_realpeer_wrap_all(cycle, &listens, ngx_http_init_connection);
 }
 
 
@@ -211,7 +232,7 @@ ngx_http_realpeer_check_servers(ngx_cycle_t *cycle,
     port = cmcf->ports->elts;
     for (p = 0; p < cmcf->ports->nelts; p++) {
 
-        if (ngx_http_realpeer_is_quic(&port[p])) {
+        if (ngx_http_realpeer_type(&port[p]) != SOCK_STREAM) {
             continue;
         }
 
@@ -255,137 +276,44 @@ ngx_http_realpeer_describe(ngx_http_core_srv_conf_t *cscf,
 }
 
 
+static int
+ngx_http_realpeer_type(ngx_http_conf_port_t *port)
+{
+#if (NGX_REALPEER_QUIC)
+    return port->type;
+#else
+    return SOCK_STREAM;
+#endif
+}
+
+
 /*
- * A listening socket of http has http's handler.  Where another module has put
- * its own in front, the address tells, unless a socket of http's own has it.
+ * Whether this module was built with TLS says nothing about the server that it
+ * is loaded into.
  */
 
 static ngx_uint_t
-ngx_http_realpeer_is_http(ngx_cycle_t *cycle, ngx_http_core_main_conf_t *cmcf,
-    ngx_listening_t *ls)
+ngx_http_realpeer_is_tls(ngx_http_conf_addr_t *addr)
 {
-    ngx_uint_t             i, p, a, last;
-    ngx_listening_t       *other;
-    ngx_http_conf_addr_t  *addr;
-    ngx_http_conf_port_t  *port;
-
-    if (ls->handler == ngx_http_init_connection) {
-        return 1;
-    }
-
-    if (ls->handler == ngx_realpeer_init_connection
-        || ls->type != SOCK_STREAM)
-    {
-        return 0;
-    }
-
-    other = cycle->listening.elts;
-    for (i = 0; i < cycle->listening.nelts; i++) {
-
-        if ((other[i].handler == ngx_http_init_connection
-             || other[i].handler == ngx_realpeer_init_connection)
-            && ngx_cmp_sockaddr(other[i].sockaddr, other[i].socklen,
-                                ls->sockaddr, ls->socklen, 1)
-               == NGX_OK)
-        {
-            return 0;
-        }
-    }
-
-    port = cmcf->ports->elts;
-    for (p = 0; p < cmcf->ports->nelts; p++) {
-
-        if (ngx_http_realpeer_is_quic(&port[p])) {
-            continue;
-        }
-
-        addr = port[p].addrs.elts;
-        last = port[p].addrs.nelts - 1;
-
-        for (a = 0; a <= last; a++) {
-
-            if (addr[last].opt.wildcard && !addr[a].opt.bind) {
-                /* served by the socket of "*" */
-                continue;
-            }
-
-            if (ngx_cmp_sockaddr(addr[a].opt.sockaddr, addr[a].opt.socklen,
-                                 ls->sockaddr, ls->socklen, 1)
-                == NGX_OK)
-            {
-                return 1;
-            }
-        }
-    }
-
-    return 0;
-}
-
-
-static ngx_uint_t
-ngx_http_realpeer_is_quic(ngx_http_conf_port_t *port)
-{
-#if (NGX_REALPEER_QUIC)
-    return port->type != SOCK_STREAM;
-#else
-    return 0;
-#endif
-}
-
-
-static void *
-ngx_http_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
-    ngx_realpeer_addr_t *addr)
-{
-    void                     *ip;
-    ngx_http_port_t          *port;
-    ngx_http_in_addr_t       *in;
-    ngx_http_addr_conf_t     *conf;
-#if (NGX_HAVE_INET6)
-    ngx_http_in6_addr_t      *in6;
-#endif
 #if (NGX_REALPEER_SSL_ON && NGX_HTTP_SSL)
-    ngx_http_ssl_srv_conf_t  *sscf;
-#endif
 
-    ngx_str_set(&addr->subsystem, "http");
+    ngx_http_core_srv_conf_t  *cscf;
+    ngx_http_ssl_srv_conf_t   *sscf;
 
-    port = ls->servers;
+    cscf = addr->default_server;
+    sscf = cscf->ctx->srv_conf[ngx_http_ssl_module.ctx_index];
 
-#if (NGX_HAVE_INET6)
-    if (ls->sockaddr->sa_family == AF_INET6) {
-        in6 = port->addrs;
-        ip = &in6[n].addr6;
-        conf = &in6[n].conf;
+    return addr->opt.ssl || sscf->enable == 1;
 
-    } else
-#endif
-    {
-        in = port->addrs;
-        ip = &in[n].addr;
-        conf = &in[n].conf;
-    }
+#elif (NGX_REALPEER_SSL_ON)
 
-    addr->conf = ngx_http_realpeer_server_conf(conf->default_server);
-    addr->native = conf->proxy_protocol;
+    return 1;
 
-    /*
-     * OpenSSL reads the descriptor itself.  Whether this module was built with
-     * TLS says nothing about the server it is loaded into.
-     */
-
-    addr->exact = conf->ssl;
-
-#if (NGX_REALPEER_SSL_ON)
-#if (NGX_HTTP_SSL)
-    sscf = conf->default_server->ctx->srv_conf[ngx_http_ssl_module.ctx_index];
-    addr->exact |= sscf->enable == 1;
 #else
-    addr->exact = 1;
-#endif
-#endif
 
-    return ip;
+    return addr->opt.ssl;
+
+#endif
 }
 
 

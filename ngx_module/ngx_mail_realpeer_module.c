@@ -17,10 +17,11 @@ extern ngx_module_t  ngx_mail_module;
 
 
 static char *ngx_mail_realpeer_init_conf(ngx_cycle_t *cycle, void *conf);
-static void ngx_mail_realpeer_wrap_senders(ngx_cycle_t *cycle);
+static ngx_int_t ngx_mail_realpeer_listen(ngx_cycle_t *cycle,
+    ngx_mail_core_main_conf_t *cmcf);
+static void ngx_mail_realpeer_wrap_senders(ngx_cycle_t *cycle,
+    ngx_mail_core_main_conf_t *cmcf);
 static void ngx_mail_realpeer_init_session(ngx_connection_t *c);
-static void *ngx_mail_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
-    ngx_realpeer_addr_t *addr);
 
 
 static ngx_command_t  ngx_mail_realpeer_commands[] = {
@@ -49,7 +50,7 @@ ngx_module_t  ngx_mail_realpeer_module = {
     ngx_mail_realpeer_commands,            /* module directives */
     NGX_MAIL_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_realpeer_listen_init_module,       /* init module */
     NULL,                                  /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -91,14 +92,18 @@ ngx_module_t  ngx_mail_realpeer_core_module = {
 static char *
 ngx_mail_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
 {
-    if (ngx_realpeer_wrap_all(cycle, ngx_mail_init_connection,
-                              ngx_mail_realpeer_get_addr)
-        != NGX_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
+    ngx_mail_conf_ctx_t        *ctx;
+    ngx_mail_core_main_conf_t  *cmcf;
 
-    ngx_mail_realpeer_wrap_senders(cycle);
+    ctx = (ngx_mail_conf_ctx_t *) ngx_get_conf(cycle->conf_ctx,
+                                               ngx_mail_module);
+    if (ctx) {
+        cmcf = ctx->main_conf[ngx_mail_core_module.ctx_index];
+
+        if (ngx_mail_realpeer_listen(cycle, cmcf) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
 
     if (ngx_realpeer_zone_measure(cycle) != NGX_OK) {
         return NGX_CONF_ERROR;
@@ -108,25 +113,72 @@ ngx_mail_realpeer_init_conf(ngx_cycle_t *cycle, void *conf)
 }
 
 
+static ngx_int_t
+ngx_mail_realpeer_listen(ngx_cycle_t *cycle, ngx_mail_core_main_conf_t *cmcf)
+{
+    ngx_uint_t              i;
+    ngx_array_t             listens;
+    ngx_mail_listen_t      *opt;
+    ngx_mail_conf_ctx_t    *ctx;
+    ngx_realpeer_listen_t  *listen;
+
+    if (ngx_array_init(&listens, cycle->pool, 4,
+                       sizeof(ngx_realpeer_listen_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    opt = cmcf->listen.elts;
+    for (i = 0; i < cmcf->listen.nelts; i++) {
+
+        listen = ngx_array_push(&listens);
+        if (listen == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memzero(listen, sizeof(ngx_realpeer_listen_t));
+
+        listen->sockaddr = opt[i].sockaddr;
+        listen->socklen = opt[i].socklen;
+        listen->type = SOCK_STREAM;
+        listen->bind = opt[i].bind;
+        listen->wildcard = opt[i].wildcard;
+
+        ctx = opt[i].ctx;
+
+        ngx_str_set(&listen->addr.subsystem, "mail");
+        listen->addr.conf = ctx->srv_conf[ngx_mail_realpeer_module.ctx_index];
+        listen->addr.native = opt[i].proxy_protocol;
+
+        listen->addr.exact = 1;    /* TLS may begin at once */
+        listen->addr.greets = 1;
+    }
+
+    if (ngx_realpeer_wrap_all(cycle, &listens, ngx_mail_init_connection)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_mail_realpeer_wrap_senders(cycle, cmcf);
+
+    return NGX_OK;
+}
+
+
 /* servers that send the header themselves are given both ends for it */
 
 static void
-ngx_mail_realpeer_wrap_senders(ngx_cycle_t *cycle)
+ngx_mail_realpeer_wrap_senders(ngx_cycle_t *cycle,
+    ngx_mail_core_main_conf_t *cmcf)
 {
-    ngx_uint_t                  i, n;
-    ngx_listening_t            *ls;
-    ngx_mail_listen_t          *listen;
-    ngx_mail_conf_ctx_t        *ctx;
-    ngx_realpeer_port_t        *port;
-    ngx_mail_core_main_conf_t  *cmcf;
+    ngx_uint_t            i, n;
+    ngx_listening_t      *ls;
+    ngx_mail_listen_t    *listen;
+    ngx_mail_conf_ctx_t  *ctx;
+    ngx_realpeer_port_t  *port;
 
-    ctx = (ngx_mail_conf_ctx_t *) ngx_get_conf(cycle->conf_ctx,
-                                               ngx_mail_module);
-    if (ctx == NULL) {
-        return;
-    }
-
-    cmcf = ctx->main_conf[ngx_mail_core_module.ctx_index];
     n = 0;
 
     listen = cmcf->listen.elts;
@@ -155,7 +207,7 @@ ngx_mail_realpeer_wrap_senders(ngx_cycle_t *cycle)
             continue;
         }
 
-        port = ls[i].servers;
+        port = ngx_realpeer_port(&ls[i]);
 
         if (port->handler == ngx_mail_init_connection) {
             port->handler = ngx_mail_realpeer_init_session;
@@ -197,44 +249,4 @@ ngx_mail_realpeer_init_session(ngx_connection_t *c)
     if (ngx_realpeer_relay(c) != NGX_OK) {
         ngx_mail_close_connection(c);
     }
-}
-
-
-static void *
-ngx_mail_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
-    ngx_realpeer_addr_t *addr)
-{
-    void                  *ip;
-    ngx_mail_port_t       *port;
-    ngx_mail_in_addr_t    *in;
-    ngx_mail_addr_conf_t  *conf;
-#if (NGX_HAVE_INET6)
-    ngx_mail_in6_addr_t   *in6;
-#endif
-
-    ngx_str_set(&addr->subsystem, "mail");
-
-    port = ls->servers;
-
-#if (NGX_HAVE_INET6)
-    if (ls->sockaddr->sa_family == AF_INET6) {
-        in6 = port->addrs;
-        ip = &in6[n].addr6;
-        conf = &in6[n].conf;
-
-    } else
-#endif
-    {
-        in = port->addrs;
-        ip = &in[n].addr;
-        conf = &in[n].conf;
-    }
-
-    addr->conf = conf->ctx->srv_conf[ngx_mail_realpeer_module.ctx_index];
-    addr->native = conf->proxy_protocol;
-
-    addr->exact = 1;    /* TLS may begin at once */
-    addr->greets = 1;
-
-    return ip;
 }

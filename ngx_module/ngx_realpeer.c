@@ -45,6 +45,7 @@ static int32_t ngx_realpeer_read(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
     int32_t event);
 static int32_t ngx_realpeer_read_exactly(ngx_connection_t *c,
     ngx_realpeer_ctx_t *ctx, int32_t event);
+static void ngx_realpeer_has_read(ngx_event_t *rev, size_t size);
 static ngx_int_t ngx_realpeer_make_room(ngx_connection_t *c,
     ngx_realpeer_ctx_t *ctx);
 static int32_t ngx_realpeer_decide(ngx_realpeer_ctx_t *ctx, u_char *last,
@@ -74,7 +75,7 @@ ngx_realpeer_init_connection(ngx_connection_t *c)
     ngx_realpeer_addr_t  *addr;
     ngx_realpeer_port_t  *port;
 
-    port = c->listening->servers;
+    port = ngx_realpeer_port(c->listening);
     addr = ngx_realpeer_find_addr(c, port);
 
     if (addr == NULL) {
@@ -83,7 +84,7 @@ ngx_realpeer_init_connection(ngx_connection_t *c)
     }
 
     if (!ngx_realpeer_has_policy(addr->conf)) {
-        port->handler(c);
+        ngx_realpeer_call(c, port);
         return;
     }
 
@@ -99,7 +100,7 @@ ngx_realpeer_init_connection(ngx_connection_t *c)
     ngx_memzero(ctx, sizeof(ngx_realpeer_ctx_t));
 
     ctx->addr = addr;
-    ctx->handler = port->handler;
+    ctx->port = port;
     ctx->sockaddr = c->sockaddr;
     ctx->socklen = c->socklen;
     ctx->addr_text = c->addr_text;
@@ -136,6 +137,26 @@ ngx_realpeer_init_connection(ngx_connection_t *c)
 
 
 /*
+ * Calls the handler that we stand in for.  A module that has come after us may
+ * have put a struct of its own where this handler looks for its servers.
+ */
+
+void
+ngx_realpeer_call(ngx_connection_t *c, ngx_realpeer_port_t *port)
+{
+    void             *servers;
+    ngx_listening_t  *ls;
+
+    ls = c->listening;
+    servers = ls->servers;
+
+    ls->servers = port->servers;
+    port->handler(c);
+    ls->servers = servers;
+}
+
+
+/*
  * There is hardly anything to clean up: the handler is what a context is
  * recognised by among the cleanups of a pool.  A connection has no room of its
  * own for modules.
@@ -164,6 +185,11 @@ ngx_realpeer_get_ctx(ngx_connection_t *c, ngx_uint_t pending)
     ngx_pool_cleanup_t  *cln;
     ngx_realpeer_ctx_t  *ctx;
 
+    if (c->pool == NULL) {
+        /* of another module, which evaluates variables without a client */
+        return NULL;
+    }
+
     for (cln = c->pool->cleanup; cln; cln = cln->next) {
 
         if (cln->handler != ngx_realpeer_cleanup) {
@@ -188,6 +214,10 @@ ngx_realpeer_get_client(ngx_connection_t *c)
 {
     ngx_pool_cleanup_t  *cln;
     ngx_realpeer_ctx_t  *ctx;
+
+    if (c->pool == NULL) {
+        return NULL;
+    }
 
     for (cln = c->pool->cleanup; cln; cln = cln->next) {
 
@@ -440,8 +470,7 @@ ngx_realpeer_read_exactly(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
                 return REALPEER_ERROR_INVALID_ARGUMENT;
             }
 
-            /* as after an event: how much is left is not known */
-            c->read->available = -1;
+            ngx_realpeer_has_read(c->read, certain);
 
             ctx->last += certain;
         }
@@ -461,6 +490,25 @@ ngx_realpeer_read_exactly(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
             c->read->ready = 0;
             return action;
         }
+    }
+}
+
+
+/*
+ * What the real recv() would have done to "available".  To kqueue it is how
+ * much is left of what the event reported: for anything beyond, another event
+ * comes.  To the other methods -1 is as after an event: it is not known.
+ */
+
+static void
+ngx_realpeer_has_read(ngx_event_t *rev, size_t size)
+{
+    if (ngx_event_flags & NGX_USE_KQUEUE_EVENT) {
+        rev->available -= (int) size;
+        rev->available = ngx_max(rev->available, 0);
+
+    } else {
+        rev->available = -1;
     }
 }
 

@@ -16,23 +16,14 @@
 #include <realpeer.h>
 
 
-/* What depends on the version of nginx. */
-
-#if (nginx_version >= 1023002)
-#define NGX_REALPEER_NATIVE_TLVS   1   /* ngx_proxy_protocol_t.tlvs */
-#endif
-
-#if (nginx_version >= 1025000)
-#define NGX_REALPEER_QUIC          1   /* listen ... quic */
-#endif
-
-#if (nginx_version < 1025001)
-#define NGX_REALPEER_SSL_ON        1   /* the "ssl" directive */
-#endif
-
-#if (nginx_version >= 1025005)
-#define NGX_REALPEER_STREAM_NAMES  1   /* "server_name" in stream */
-#endif
+/*
+ * What one nginx has and another has not is found by configure, see config:
+ *
+ *   NGX_REALPEER_NATIVE_TLVS   ngx_proxy_protocol_t.tlvs
+ *   NGX_REALPEER_QUIC          listen ... quic
+ *   NGX_REALPEER_SSL_ON        the "ssl" directive
+ *   NGX_REALPEER_STREAM_NAMES  "server_name" in stream
+ */
 
 
 typedef struct {
@@ -118,31 +109,57 @@ typedef struct {
 } ngx_realpeer_addr_t;
 
 
+/* an address of the configuration; those without a socket share that of "*" */
+
+typedef struct ngx_realpeer_listen_s  ngx_realpeer_listen_t;
+
+struct ngx_realpeer_listen_s {
+    struct sockaddr               *sockaddr;
+    socklen_t                      socklen;
+    int                            type;
+
+    ngx_realpeer_listen_t         *socket;
+
+    unsigned                       bind:1;
+    unsigned                       wildcard:1;
+
+    ngx_realpeer_addr_t            addr;
+};
+
+
 /*
- * What stands in for the servers of a listening socket: a socket has no room of
- * its own for modules.  It begins as ngx_http_port_t, ngx_stream_port_t and
- * ngx_mail_port_t all do, so that whoever expects one of those finds it.
+ * What we know of a listening socket that we stand in for.  A socket has no
+ * room of its own for modules, and what ls->servers leads to is for the handler
+ * alone to know, which may be another module's.  So its address is moved to the
+ * beginning of this, where each connection and each clone of it has it.
  */
 
 typedef struct {
-    void                          *addrs;
-    ngx_uint_t                     naddrs;     /* the last one is "*", if > 1 */
+    ngx_sockaddr_t                 sockaddr;
+    struct sockaddr               *native;     /* where it was; for clones */
 
     ngx_connection_handler_pt      handler;    /* the one we stand in for */
+    void                          *servers;    /* what that one expects */
+
     ngx_realpeer_addr_t           *policies;   /* of each of the addresses */
+    ngx_uint_t                     naddrs;     /* the last one is "*", if > 1 */
 
     ngx_queue_t                    queue;      /* all with a policy */
     ngx_cycle_t                   *cycle;
     ngx_log_t                     *log;
     ngx_shm_t                      shm;        /* of the limits */
+
+    unsigned                       warned:1;   /* not the first any more */
 } ngx_realpeer_port_t;
+
+#define ngx_realpeer_port(ls)      ((ngx_realpeer_port_t *) (ls)->sockaddr)
 
 
 /* a connection; found again through the cleanups of its pool */
 
 struct ngx_realpeer_ctx_s {
     ngx_realpeer_addr_t           *addr;
-    ngx_connection_handler_pt      handler;
+    ngx_realpeer_port_t           *port;
 
     const realpeer_rule           *rule;       /* NULL: none matches */
     int32_t                        policy;
@@ -241,23 +258,16 @@ void ngx_realpeer_mark(ngx_conf_t *cf, ngx_realpeer_conf_t *rcf);
 
 /* ngx_realpeer_listen.c: listening sockets */
 
-/*
- * Sets conf and flags of the n-th address of a listening socket, and returns
- * where its IP address is: an in_addr_t or a struct in6_addr.
- */
-typedef void *(*ngx_realpeer_get_addr_pt)(ngx_listening_t *ls, ngx_uint_t n,
-    ngx_realpeer_addr_t *addr);
-
-ngx_int_t ngx_realpeer_wrap_all(ngx_cycle_t *cycle,
-    ngx_connection_handler_pt handler, ngx_realpeer_get_addr_pt get_addr);
-ngx_int_t ngx_realpeer_wrap(ngx_cycle_t *cycle, ngx_listening_t *ls,
-    ngx_realpeer_get_addr_pt get_addr);
+ngx_int_t ngx_realpeer_wrap_all(ngx_cycle_t *cycle, ngx_array_t *listens,
+    ngx_connection_handler_pt handler);
+ngx_int_t ngx_realpeer_listen_init_module(ngx_cycle_t *cycle);
 ngx_realpeer_addr_t *ngx_realpeer_find_addr(ngx_connection_t *c,
     ngx_realpeer_port_t *port);
 
 /* ngx_realpeer.c: connections up to the decision */
 
 void ngx_realpeer_init_connection(ngx_connection_t *c);
+void ngx_realpeer_call(ngx_connection_t *c, ngx_realpeer_port_t *port);
 ngx_realpeer_ctx_t *ngx_realpeer_get_ctx(ngx_connection_t *c,
     ngx_uint_t pending);
 ngx_realpeer_ctx_t *ngx_realpeer_get_client(ngx_connection_t *c);
@@ -266,6 +276,9 @@ ngx_int_t ngx_realpeer_keep(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
 void ngx_realpeer_close(ngx_connection_t *c);
 
 /* ngx_realpeer_log.c: the lines of refused connections */
+
+/* of the configuration at work, and of one being read */
+extern ngx_queue_t  ngx_realpeer_ports;
 
 char *ngx_realpeer_log_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 void ngx_realpeer_merge_log_limit(ngx_realpeer_conf_t *prev,

@@ -9,6 +9,14 @@
 #include "ngx_realpeer.h"
 
 
+/*
+ * In "available" while bytes are handed over.  Each event method writes there
+ * when an event comes, and so does what posts one, and none writes this: to the
+ * methods it is a number of bytes or -1.  Nothing but a real recv() reads it.
+ */
+#define NGX_REALPEER_NO_EVENT  -2
+
+
 static ngx_int_t ngx_realpeer_keep_tlvs(ngx_connection_t *c,
     ngx_realpeer_ctx_t *ctx);
 static ngx_int_t ngx_realpeer_set_client(ngx_connection_t *c,
@@ -72,6 +80,7 @@ ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 
         c->recv = ngx_realpeer_recv;
         rev->ready = 1;
+        rev->available = NGX_REALPEER_NO_EVENT;
 
     } else {
         ngx_realpeer_free_buffer(c, ctx);
@@ -82,7 +91,7 @@ ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
         ngx_post_event(rev, &ngx_posted_events);
     }
 
-    ctx->handler(c);
+    ngx_realpeer_call(c, ctx->port);
 }
 
 
@@ -246,14 +255,20 @@ ngx_realpeer_recv(ngx_connection_t *c, u_char *buf, size_t size)
 
     /*
      * A request that was read whole must not look as if more were there: nginx
-     * would linger on closing.  But an event that came in the meantime has set
-     * "ready" already, and an edge-triggered method will not tell again; it has
-     * left its mark in "available".
+     * would linger on closing.  So all is as the real recv() left it, unless an
+     * event has come since: an edge-triggered method does not report it again,
+     * and a level-triggered one that is no longer asked does not either.
      */
 
     rev = c->read;
-    rev->ready = ctx->ready || rev->pending_eof
-                 || rev->available != ctx->available;
+
+    if (rev->available == NGX_REALPEER_NO_EVENT) {
+        rev->available = ctx->available;
+        rev->ready = ctx->ready || rev->pending_eof;
+
+    } else {
+        rev->ready = 1;
+    }
 
     c->recv = ctx->recv;
     ctx->recv = NULL;

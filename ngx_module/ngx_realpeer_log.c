@@ -28,7 +28,7 @@ static ngx_uint_t ngx_realpeer_level(int32_t quiet);
 
 
 /* of this subsystem: of the configuration at work, and of one being read */
-static ngx_queue_t       ngx_realpeer_ports;
+ngx_queue_t              ngx_realpeer_ports;
 
 static ngx_event_t       ngx_realpeer_tell_event;
 static ngx_connection_t  ngx_realpeer_tell_connection;
@@ -166,7 +166,7 @@ ngx_realpeer_shared_by(ngx_realpeer_port_t *port)
     {
         other = ngx_queue_data(q, ngx_realpeer_port_t, queue);
 
-        if (other->cycle == port->cycle && other->addrs == port->addrs) {
+        if (other->cycle == port->cycle && other->native == port->native) {
             return other;
         }
     }
@@ -228,7 +228,7 @@ ngx_realpeer_log_refused(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
     }
 
     if (held_back) {
-        port = c->listening->servers;
+        port = ngx_realpeer_port(c->listening);
         ngx_realpeer_log_held_back(port, addr, level, result, held_back);
     }
 

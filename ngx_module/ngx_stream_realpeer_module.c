@@ -11,6 +11,13 @@
 #include "ngx_realpeer.h"
 
 
+#if (NGX_REALPEER_STREAM_NAMES)
+typedef ngx_stream_listen_opt_t  ngx_stream_realpeer_opt_t;
+#else
+typedef ngx_stream_listen_t      ngx_stream_realpeer_opt_t;
+#endif
+
+
 static ngx_int_t ngx_stream_realpeer_add_variables(ngx_conf_t *cf);
 static ngx_int_t ngx_stream_realpeer_get_variable(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
@@ -38,8 +45,8 @@ static ngx_int_t ngx_stream_realpeer_check_servers(ngx_cycle_t *cycle,
 static void ngx_stream_realpeer_describe(ngx_stream_core_srv_conf_t *cscf,
     ngx_realpeer_server_t *server);
 #endif
-static void *ngx_stream_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
-    ngx_realpeer_addr_t *addr);
+static ngx_int_t ngx_stream_realpeer_add_listen(ngx_array_t *listens,
+    ngx_stream_conf_ctx_t *ctx, ngx_stream_realpeer_opt_t *opt);
 
 static char *ngx_stream_realpeer_access_log(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
@@ -81,7 +88,7 @@ ngx_module_t  ngx_stream_realpeer_module = {
     ngx_stream_realpeer_commands,          /* module directives */
     NGX_STREAM_MODULE,                     /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_realpeer_listen_init_module,       /* init module */
     NULL,                                  /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -284,18 +291,65 @@ static ngx_int_t
 ngx_stream_realpeer_listen(ngx_cycle_t *cycle,
     ngx_stream_core_main_conf_t *cmcf)
 {
-    if (ngx_realpeer_check_variables(cycle->log, &cmcf->variables) != NGX_OK) {
+    ngx_uint_t               i;
+    ngx_array_t              listens;
+#if (NGX_REALPEER_STREAM_NAMES)
+    ngx_uint_t               a;
+    ngx_stream_conf_addr_t  *addr;
+    ngx_stream_conf_port_t  *port;
+#else
+    ngx_stream_listen_t     *opt;
+#endif
+
+    if (ngx_realpeer_check_variables(cycle->log, &cmcf->variables) != NGX_OK
+        || ngx_array_init(&listens, cycle->pool, 4,
+                          sizeof(ngx_realpeer_listen_t))
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
 #if (NGX_REALPEER_STREAM_NAMES)
+
+    if (cmcf->ports == NULL) {
+        return NGX_OK;
+    }
+
     if (ngx_stream_realpeer_check_servers(cycle, cmcf) != NGX_OK) {
         return NGX_ERROR;
     }
+
+    port = cmcf->ports->elts;
+    for (i = 0; i < cmcf->ports->nelts; i++) {
+
+        addr = port[i].addrs.elts;
+        for (a = 0; a < port[i].addrs.nelts; a++) {
+
+            if (ngx_stream_realpeer_add_listen(&listens,
+                                               addr[a].default_server->ctx,
+                                               &addr[a].opt)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+#else
+
+    opt = cmcf->listen.elts;
+    for (i = 0; i < cmcf->listen.nelts; i++) {
+
+        if (ngx_stream_realpeer_add_listen(&listens, opt[i].ctx, &opt[i])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
 #endif
 
-    if (ngx_realpeer_wrap_all(cycle, ngx_stream_init_connection,
-                              ngx_stream_realpeer_get_addr)
+    if (ngx_realpeer_wrap_all(cycle, &listens, ngx_stream_init_connection)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -303,6 +357,41 @@ ngx_stream_realpeer_listen(ngx_cycle_t *cycle,
 
     ngx_stream_realpeer_wrap_senders(cycle, cmcf);
     ngx_stream_realpeer_check_senders(cycle, cmcf);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_stream_realpeer_add_listen(ngx_array_t *listens,
+    ngx_stream_conf_ctx_t *ctx, ngx_stream_realpeer_opt_t *opt)
+{
+    ngx_realpeer_listen_t  *listen;
+
+    listen = ngx_array_push(listens);
+    if (listen == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(listen, sizeof(ngx_realpeer_listen_t));
+
+    listen->sockaddr = opt->sockaddr;
+    listen->socklen = opt->socklen;
+    listen->type = opt->type;
+    listen->bind = opt->bind;
+    listen->wildcard = opt->wildcard;
+
+    ngx_str_set(&listen->addr.subsystem, "stream");
+    listen->addr.conf = ctx->srv_conf[ngx_stream_realpeer_module.ctx_index];
+    listen->addr.native = opt->proxy_protocol;
+
+    if (listen->addr.conf->access_log) {
+        listen->addr.refused = ngx_stream_realpeer_log_session;
+        listen->addr.servers = ctx;
+    }
+
+    /* "ssl", "ssl_preread" and "pass" look at the socket */
+    listen->addr.exact = 1;
 
     return NGX_OK;
 }
@@ -437,10 +526,6 @@ ngx_stream_realpeer_check_servers(ngx_cycle_t *cycle,
     ngx_realpeer_server_t          server, ruling;
     ngx_stream_core_srv_conf_t   **cscf;
 
-    if (cmcf->ports == NULL) {
-        return NGX_OK;
-    }
-
     port = cmcf->ports->elts;
     for (p = 0; p < cmcf->ports->nelts; p++) {
 
@@ -488,59 +573,6 @@ ngx_stream_realpeer_describe(ngx_stream_core_srv_conf_t *cscf,
 }
 
 #endif
-
-
-static void *
-ngx_stream_realpeer_get_addr(ngx_listening_t *ls, ngx_uint_t n,
-    ngx_realpeer_addr_t *addr)
-{
-    void                    *ip;
-    ngx_stream_port_t       *port;
-    ngx_stream_in_addr_t    *in;
-    ngx_stream_conf_ctx_t   *ctx;
-    ngx_stream_addr_conf_t  *conf;
-#if (NGX_HAVE_INET6)
-    ngx_stream_in6_addr_t   *in6;
-#endif
-
-    ngx_str_set(&addr->subsystem, "stream");
-
-    port = ls->servers;
-
-#if (NGX_HAVE_INET6)
-    if (ls->sockaddr->sa_family == AF_INET6) {
-        in6 = port->addrs;
-        ip = &in6[n].addr6;
-        conf = &in6[n].conf;
-
-    } else
-#endif
-    {
-        in = port->addrs;
-        ip = &in[n].addr;
-        conf = &in[n].conf;
-    }
-
-#if (NGX_REALPEER_STREAM_NAMES)
-    ctx = conf->default_server->ctx;
-#else
-    ctx = conf->ctx;
-#endif
-
-    addr->conf = ctx->srv_conf[ngx_stream_realpeer_module.ctx_index];
-    addr->native = conf->proxy_protocol;
-
-    if (addr->conf->access_log) {
-        addr->refused = ngx_stream_realpeer_log_session;
-        addr->servers = ctx;
-    }
-
-    /* "ssl", "ssl_preread" and "pass" look at the socket */
-
-    addr->exact = 1;
-
-    return ip;
-}
 
 
 static char *

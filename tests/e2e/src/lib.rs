@@ -67,6 +67,7 @@ mod mail_backend;
 mod mpm;
 pub mod network;
 mod nginx;
+mod other_module;
 mod page;
 mod policies;
 mod port;

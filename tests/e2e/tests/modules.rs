@@ -1,7 +1,7 @@
 //! Loading the modules: what each needs, in which order, and what nginx says
 //! where that is wrong.
 
-use realpeer_e2e::{Front, Kind, Site, Subsystem, Trio, Which, on_each_nginx, v1};
+use realpeer_e2e::{Client, Front, Kind, Site, Subsystem, Trio, Which, on_each_nginx, v1};
 
 const VISITOR: &str = "192.0.2.7:4321";
 const LISTENER: &str = "198.51.100.1:443";
@@ -99,5 +99,36 @@ on_each_nginx! {
                 [format!(r#"[emerg] module "{name}" is already loaded in nginx.conf:1"#)]
             );
         }
+    }
+
+    /// Modules that run scripts by timers make up a connection for them.
+    fn variables_on_a_connection_without_a_pool_are_empty(which) {
+        let mut site = Site::new(which);
+        let native = Subsystem::ALL.into_iter().filter_map(|own| which.native_module(own));
+        let ours = Subsystem::ALL.map(|own| which.module(own));
+        let others = ["http_poolless", "stream_poolless"]
+            .map(|name| which.other_module(name, site.dir()));
+        site.load_modules(native.chain(ours).chain(others));
+        let (http, stream) = (site.port(), site.port());
+        let page = "\"poolless=$other_poolless\nresult=$realpeer_result\n\";";
+        site.http(format!(
+            "server {{ listen 127.0.0.1:{http}; realpeer require all;
+                       location / {{ return 200 {page} }} }}"
+        ));
+        site.stream(format!(
+            "server {{ listen 127.0.0.1:{stream}; realpeer require all; return {page} }}"
+        ));
+        let nginx = site.start();
+        let workers = nginx.workers();
+        let header = v1(VISITOR, LISTENER);
+        let answers = [
+            Client::connect(http).send(&header).get("/").vars(),
+            Client::connect(stream).send(&header).ending().vars(),
+        ];
+        for answer in answers {
+            assert_eq!(answer.var("poolless"), "[][][]");
+            assert_eq!(answer.var("result"), "proxy");
+        }
+        assert_eq!(nginx.workers(), workers);
     }
 }

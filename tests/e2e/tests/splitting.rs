@@ -35,6 +35,90 @@ fn tls_server(which: Which, directives: &str) -> (Nginx, u16, Authority) {
     (site.start(), port, authority)
 }
 
+/// Debian's nginx knows no other.
+fn methods(which: Which) -> &'static [&'static str] {
+    match which {
+        Which::Debian => &["epoll"],
+        Which::Built => &["epoll", "poll", "select"],
+    }
+}
+
+/// Eight requests behind a header, in two pieces: the second comes while the
+/// first request waits for its upstream, and the worker has heard of it.
+fn pipelined(which: Which, method: &str, tls: bool) {
+    let (asked, was_asked) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let upstream = Upstream::start(move |mut stream| {
+        let head = Request::read(&mut stream).head;
+        let number = head.split(' ').nth(1).expect("a path").to_owned();
+        if number == "/1" {
+            asked.send(()).expect("a test that listens");
+            released.lock().expect("no panic").recv().expect("a release");
+        }
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", number.len());
+        stream.write_all(answer.as_bytes()).expect("nginx");
+        stream.write_all(number.as_bytes()).expect("nginx");
+    });
+    let authority = Authority::new();
+    let requests: Vec<_> =
+        (1..=8).map(|number| format!("GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
+    let header = v1(VISITOR, LISTENER);
+    let whole = [&header[..], requests.concat().as_bytes()].concat();
+    let at = |number: usize| header.len() + requests[..number].concat().len();
+    for size in [64, 96, 128, 200, 256, 512, 1024] {
+        let mut site = Site::new(which);
+        let (front, http, other) = (site.port(), site.port(), site.port());
+        site.events(&format!("use {method};"));
+        if tls {
+            let certificate = site.certificate(&authority);
+            site.stream(format!(
+                "server {{ listen 127.0.0.1:{front} ssl; {certificate} pass 127.0.0.1:{http}; }}"
+            ));
+        } else {
+            site.http(format!("server {{ listen 127.0.0.1:{front}; {PAGE} }}"));
+        }
+        site.http(format!(
+            "client_header_buffer_size {size};
+             server {{ listen 127.0.0.1:{http}; realpeer require all; realpeer_timeout 600s;
+                       client_header_timeout 600s;
+                       location / {{ proxy_pass http://127.0.0.1:{}; }} }}
+             server {{ listen 127.0.0.1:{other}; {PAGE} }}",
+            upstream.port()
+        ));
+        let _nginx = site.start();
+        // At a request, within one, and all but the last byte.
+        for cut in [at(1), at(1) + 5, at(2) + 9, at(7), whole.len() - 1] {
+            let answered = |number: usize, response: realpeer_e2e::Response| {
+                let what = format!("{method}, tls {tls}, {size}, cut at {cut}");
+                assert_eq!(response.text(), format!("/{number}"), "{what}");
+            };
+            // The worker turns to nothing else before it has seen the rest.
+            let wait_and_release = || {
+                for _ in 0..2 {
+                    assert_eq!(Client::connect(other).get("/").status, 200);
+                }
+                release.send(()).expect("an upstream");
+            };
+            if tls {
+                let mut client = TlsClient::over(Client::connect(front), &authority);
+                client.send(&whole[..cut]);
+                was_asked.recv_timeout(realpeer_e2e::PATIENCE).expect("a request");
+                client.send(&whole[cut..]);
+                wait_and_release();
+                (1..=8).for_each(|number| answered(number, client.response()));
+            } else {
+                let mut client = Client::connect(http);
+                client.send(&whole[..cut]);
+                was_asked.recv_timeout(realpeer_e2e::PATIENCE).expect("a request");
+                client.send(&whole[cut..]);
+                wait_and_release();
+                (1..=8).for_each(|number| answered(number, client.response()));
+            }
+        }
+    }
+}
+
 /// The longest line there can be: 107 bytes.
 fn longest_line() -> Vec<u8> {
     let line = format!("PROXY UNKNOWN {}\r\n", "x".repeat(91));
@@ -324,6 +408,20 @@ on_each_nginx! {
         assert!(seen.starts_with("GET /2 ") && seen.contains(&"x".repeat(700)), "{seen}");
         release.send(()).expect("an upstream");
         assert_eq!(client.response().status, 204);
+    }
+
+    /// The same with eight requests, however small nginx's buffer for them is,
+    /// over TCP and where stream has ended TLS, and for every event method.
+    fn pipelined_requests_in_pieces_are_all_answered(which) {
+        for method in methods(which) {
+            for tls in [false, true] {
+                if tls && which == Which::Debian {
+                    // No `pass` before 1.25.5.
+                    continue;
+                }
+                pipelined(which, method, tls);
+            }
+        }
     }
 
     fn every_request_of_a_connection_sees_the_client(which) {

@@ -2,7 +2,7 @@
 //! must not be able to do with them.
 
 use realpeer_e2e::{
-    COMMON_NAMES, Client, Site, TEXTS, TLVS, V2, Vars, Which, common_name, every_tlv,
+    COMMON_NAMES, Client, Ending, Site, TEXTS, TLVS, V2, Vars, Which, common_name, every_tlv,
     headers_without_tlvs, location, nested_ssl, on_each_nginx, stream_return,
 };
 
@@ -178,6 +178,60 @@ on_each_nginx! {
     }
 
     /// 64 KiB of text that quadruples when it is escaped.
+    /// nginx's own variables have the bytes, whoever has read the header: a line
+    /// break splits a response. Ours has text.
+    fn native_variables_have_the_bytes_and_ours_have_text(which) {
+        let header = visitor().tlv(0x02, b"a\r\nX-Split: yes").tlv(0xe0, b"\0\xff\r\n").build();
+        let ours = "add_header X-Ours $realpeer_tlv_authority;";
+        let native = "add_header X-Native $proxy_protocol_tlv_authority;";
+        let answer = |site: Site, port| {
+            let _nginx = site.start();
+            Client::connect(port).send(&header).get("/")
+        };
+
+        let mut site = Site::new(which);
+        let port = site.port();
+        site.http(format!(
+            "server {{ listen 127.0.0.1:{port}; realpeer require all; {ours} return 200; }}"
+        ));
+        let shown = answer(site, port);
+        assert_eq!(shown.header("x-ours"), Some(r"a\x0D\x0AX-Split: yes"));
+        assert_eq!(shown.header("x-split"), None);
+
+        // There since 1.23.2.
+        if which == Which::Debian {
+            return;
+        }
+        let mut site = Site::new(which);
+        let port = site.port();
+        site.http(format!(
+            "server {{ listen 127.0.0.1:{port}; realpeer require all; {native} return 200; }}"
+        ));
+        let shown = answer(site, port);
+        assert_eq!(shown.header("x-native"), Some("a"));
+        assert_eq!(shown.header("x-split"), Some("yes"));
+
+        let mut site = Site::native(which);
+        let port = site.port();
+        site.http(format!(
+            "server {{ listen 127.0.0.1:{port} proxy_protocol; {native} return 200; }}"
+        ));
+        let shown = answer(site, port);
+        assert_eq!(shown.header("x-native"), Some("a"));
+        assert_eq!(shown.header("x-split"), Some("yes"));
+
+        // A binary one has each of its bytes.
+        let mut site = Site::new(which);
+        let port = site.port();
+        site.stream(format!(
+            "server {{ listen 127.0.0.1:{port}; realpeer require all;
+                       return $proxy_protocol_tlv_0xe0; }}"
+        ));
+        let _nginx = site.start();
+        let bytes = Client::connect(port).send(&header).ending();
+        assert_eq!(bytes, Ending::Answered(b"\0\xff\r\n".to_vec()));
+    }
+
     fn a_huge_tlv_can_be_shown(which) {
         let mut site = Site::new(which);
         let port = site.port();
