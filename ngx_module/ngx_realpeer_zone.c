@@ -664,13 +664,18 @@ ngx_realpeer_count_decided(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 void
 ngx_realpeer_count_dropped(ngx_realpeer_ctx_t *ctx)
 {
-    ngx_realpeer_zone_t  *zone;
+    ngx_realpeer_count_no_longer(ctx);
+    ngx_realpeer_count_lost(ctx->addr);
+}
 
-    zone = ctx->addr->zone;
 
-    if (zone) {
-        ngx_realpeer_count_no_longer(ctx);
-        (void) realpeer_counters_dropped(&zone->counters, ctx->addr->slot);
+/* likewise, of a connection for whose context there was no memory */
+
+void
+ngx_realpeer_count_lost(ngx_realpeer_addr_t *addr)
+{
+    if (addr->zone) {
+        (void) realpeer_counters_dropped(&addr->zone->counters, addr->slot);
     }
 }
 
