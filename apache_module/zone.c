@@ -199,7 +199,7 @@ static apr_status_t mod_realpeer_plan(const realpeer_counters *old,
 }
 
 
-/* All that count, in the order of the configuration: httpd has the last first. */
+/* All that count, in the order of the configuration: the last is first here. */
 
 static const realpeer_counters_name *mod_realpeer_names(apr_pool_t *p)
 {

@@ -29,7 +29,7 @@ struct ngx_realpeer_zone_s {
 
     /* the listeners that count, whichever module they belong to */
     ngx_array_t                names;         /* of realpeer_counters_name */
-    ngx_array_t                slots;         /* of uint32_t *, for their places */
+    ngx_array_t                slots;         /* of uint32_t *, of each */
 
     /* the one until now, if it is not kept */
     ngx_realpeer_zone_t       *replaced;
@@ -324,7 +324,7 @@ ngx_realpeer_zone_measure(ngx_cycle_t *cycle)
 }
 
 
-/* whether all have room, and in what; old workers come on top of the new ones */
+/* whether all have room, and in what; old workers come on top of new ones */
 
 static ngx_int_t
 ngx_realpeer_zone_plan(ngx_realpeer_zone_t *zone, realpeer_counters *old,
@@ -515,9 +515,9 @@ ngx_realpeer_zone_warn(ngx_shm_zone_t *shm_zone, realpeer_counters_room *room)
     ngx_realpeer_zone_t *zone = shm_zone->data;
 
     ngx_log_error(NGX_LOG_WARN, shm_zone->shm.log, 0,
-                  "\"realpeer_zone\" has room for %uD of %uD listeners and %uD "
-                  "of %uD workers, the others are counted together: it should "
-                  "be %uz in %V:%ui",
+                  "\"realpeer_zone\" has room for %uD of %uD listeners and "
+                  "%uD of %uD workers, the others are counted together: it "
+                  "should be %uz in %V:%ui",
                   room->placed, room->names, room->seated, zone->workers,
                   ngx_realpeer_zone_size(room->enough), &zone->place.file,
                   zone->place.line);
