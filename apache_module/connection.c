@@ -169,6 +169,21 @@ apr_status_t mod_realpeer_finish(conn_rec *c, mod_realpeer_conn_t *rc,
 {
     const realpeer_header *header = &rc->decision.header;
 
+    /*
+     * Nobody gets the balancer's address for want of another, and a connection
+     * that cannot go on has not been accepted.
+     */
+
+    if (rc->decision.action == REALPEER_ACTION_ACCEPT
+        && rc->decision.client.family != REALPEER_FAMILY_UNSPEC
+        && mod_realpeer_set_client(c, &rc->decision.client) != APR_SUCCESS) {
+        ap_log_cerror(APLOG_MARK, APLOG_ERR, 0, c,
+                      "realpeer: dropped a connection that cannot go on");
+        mod_realpeer_count_dropped(rc);
+        c->aborted = 1;
+        return APR_ECONNABORTED;
+    }
+
     mod_realpeer_count_decided(rc);
 
     switch (rc->decision.action) {
@@ -176,18 +191,6 @@ apr_status_t mod_realpeer_finish(conn_rec *c, mod_realpeer_conn_t *rc,
     case REALPEER_ACTION_ACCEPT:
         mod_realpeer_make_env(c, rc, data + header->tlv_offset,
                               header->tlv_length);
-
-        if (rc->decision.client.family == REALPEER_FAMILY_UNSPEC) {
-            return APR_SUCCESS;
-        }
-
-        /* Nobody gets the balancer's address for want of another. */
-
-        if (mod_realpeer_set_client(c, &rc->decision.client) != APR_SUCCESS) {
-            c->aborted = 1;
-            return APR_ECONNABORTED;
-        }
-
         return APR_SUCCESS;
 
     case REALPEER_ACTION_PASS:

@@ -119,6 +119,7 @@ typedef struct {
     int log_rate_set;
     apr_size_t zone;              /* of the server configuration; 0: not said */
     int zone_off;
+    mod_realpeer_place_t zone_place;
     mod_realpeer_place_t place;   /* of this level's first directive; or NULL */
 } mod_realpeer_conf_t;
 

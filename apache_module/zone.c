@@ -3,7 +3,8 @@
 /*
  * The memory where all processes count. It belongs to the parent's process and
  * not to a configuration, so that it outlives restarts, while this file is
- * loaded anew with each.
+ * loaded anew with each. Whether a configuration has room in it, and how large
+ * another one has to be, is decided by the library.
  */
 
 #include "mod_realpeer.h"
@@ -16,9 +17,8 @@
 #include <unistd.h>
 
 
-/* Room for as many listeners and processes where nothing is said. */
-#define MOD_REALPEER_LISTENERS  16
-#define MOD_REALPEER_WORKERS    32
+/* As many processes where the MPM does not say. */
+#define MOD_REALPEER_PROCESSES  16
 
 /* As in nginx. */
 #define MOD_REALPEER_LEAST_ZONE  32768
@@ -36,7 +36,6 @@
 typedef struct {
     apr_size_t self;              /* of this struct */
     apr_shm_t *shm;
-    apr_size_t size;              /* of the counters */
     realpeer_counters counters;
 } mod_realpeer_zone_t;
 
@@ -64,9 +63,12 @@ static int mod_realpeer_is_counted(const apr_array_header_t *counted,
 static int mod_realpeer_has_rules(server_rec *main_server,
                                   const ap_listen_rec *listener);
 static uint32_t mod_realpeer_processes(void);
+static apr_status_t mod_realpeer_plan(const realpeer_counters *old,
+                                      apr_size_t size,
+                                      realpeer_counters_room *room);
+static const realpeer_counters_name *mod_realpeer_names(apr_pool_t *p);
 static mod_realpeer_zone_t *mod_realpeer_make_zone(server_rec *main_server,
-                                                   apr_size_t size,
-                                                   uint32_t processes);
+                                        const realpeer_counters_room *room);
 static void mod_realpeer_name_listeners(server_rec *main_server);
 
 
@@ -126,6 +128,8 @@ const char *mod_realpeer_set_zone(cmd_parms *cmd, void *dir, const char *arg)
     }
 
     conf->zone = (apr_size_t) size;
+    conf->zone_place.file = cmd->directive->filename;
+    conf->zone_place.line = (unsigned) cmd->directive->line_num;
 
     return NULL;
 }
@@ -136,9 +140,8 @@ int mod_realpeer_init_zone(apr_pool_t *pconf, server_rec *main_server)
     const mod_realpeer_conf_t *conf = mod_realpeer_get_conf(main_server);
     apr_pool_t *process = main_server->process->pool;
     mod_realpeer_zone_t *zone, *old;
+    realpeer_counters_room room;
     void *found = NULL;
-    uint32_t n, listeners, processes;
-    apr_size_t size;
 
     mod_realpeer_counted = mod_realpeer_find_counted(pconf, main_server);
 
@@ -149,30 +152,22 @@ int mod_realpeer_init_zone(apr_pool_t *pconf, server_rec *main_server)
         old = NULL;
     }
 
-    n = (uint32_t) mod_realpeer_counted->nelts;
-    processes = mod_realpeer_processes();
-    size = conf->zone;
-
-    if (old && (size ? old->size == size
-                     : old->counters.listeners > n
-                       && old->counters.workers > processes)) {
-        mod_realpeer_zone = old;
+    if (mod_realpeer_plan(old ? &old->counters : NULL, conf->zone, &room)
+        != APR_SUCCESS) {
+        return HTTP_INTERNAL_SERVER_ERROR;
     }
-    else {
-        for (listeners = MOD_REALPEER_LISTENERS; listeners < 2 * n; ) {
-            listeners *= 2;
-        }
 
-        if (size == 0) {
-            size = realpeer_counters_size(listeners + 1, processes + 1);
-        }
+    zone = room.keep ? old : mod_realpeer_make_zone(main_server, &room);
 
-        zone = mod_realpeer_make_zone(main_server, size, processes);
+    if (zone == NULL) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
 
-        if (zone == NULL) {
-            return HTTP_INTERNAL_SERVER_ERROR;
-        }
+    mod_realpeer_zone = zone;
+    mod_realpeer_worker = zone->counters.workers - 1;
+    mod_realpeer_name_listeners(main_server);
 
+    if (zone != old) {
         if (old) {
             (void) realpeer_counters_take_over(&zone->counters,
                                                &old->counters);
@@ -180,13 +175,52 @@ int mod_realpeer_init_zone(apr_pool_t *pconf, server_rec *main_server)
         }
 
         (void) apr_pool_userdata_set(zone, MOD_REALPEER_ZONE, NULL, process);
-        mod_realpeer_zone = zone;
     }
 
-    mod_realpeer_worker = mod_realpeer_zone->counters.workers - 1;
-    mod_realpeer_name_listeners(main_server);
-
     return OK;
+}
+
+
+/* Whether this configuration has room, and in what. */
+
+static apr_status_t mod_realpeer_plan(const realpeer_counters *old,
+                                      apr_size_t size,
+                                      realpeer_counters_room *room)
+{
+    const apr_array_header_t *counted = mod_realpeer_counted;
+
+    /* Children that are about to end are among as many as there may be. */
+
+    return realpeer_counters_plan(old, mod_realpeer_names(counted->pool),
+                                  (size_t) counted->nelts,
+                                  mod_realpeer_processes(), 1, size, room,
+                                  sizeof(*room))
+           == 0 ? APR_SUCCESS : APR_EGENERAL;
+}
+
+
+/* All that count, in the order of the configuration: the last is first here. */
+
+static const realpeer_counters_name *mod_realpeer_names(apr_pool_t *p)
+{
+    const apr_array_header_t *counted = mod_realpeer_counted;
+    const mod_realpeer_counted_t *last;
+    realpeer_counters_name *names, *name;
+    int i;
+
+    names = apr_pcalloc(p, (apr_size_t) (counted->nelts + 1) * sizeof(*names));
+    name = names;
+
+    for (i = counted->nelts - 1; i >= 0; i--) {
+        last = &APR_ARRAY_IDX(counted, i, mod_realpeer_counted_t);
+        name->subsystem = MOD_REALPEER_SUBSYSTEM;
+        name->subsystem_len = sizeof(MOD_REALPEER_SUBSYSTEM) - 1;
+        name->name = last->name;
+        name->name_len = strlen(last->name);
+        name++;
+    }
+
+    return names;
 }
 
 
@@ -262,24 +296,23 @@ static int mod_realpeer_is_counted(const apr_array_header_t *counted,
 }
 
 
-/* Old children stay for a while after a restart, and after the next one. */
+/* As many as there are at a time, those included that are about to end. */
 
 static uint32_t mod_realpeer_processes(void)
 {
     int limit = 0;
 
     if (ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &limit) != APR_SUCCESS
-        || limit < MOD_REALPEER_WORKERS / 2) {
-        return MOD_REALPEER_WORKERS;
+        || limit < 1) {
+        return MOD_REALPEER_PROCESSES;
     }
 
-    return 2 * (uint32_t) limit;
+    return (uint32_t) limit;
 }
 
 
 static mod_realpeer_zone_t *mod_realpeer_make_zone(server_rec *main_server,
-                                                   apr_size_t size,
-                                                   uint32_t processes)
+                                        const realpeer_counters_room *room)
 {
     apr_pool_t *process = main_server->process->pool;
     mod_realpeer_zone_t *zone = apr_pcalloc(process, sizeof(*zone));
@@ -287,39 +320,33 @@ static mod_realpeer_zone_t *mod_realpeer_make_zone(server_rec *main_server,
     char *memory;
 
     zone->self = sizeof(*zone);
-    zone->size = size;
 
     /* What it gives begins behind a few bytes of its own. */
 
-    rv = apr_shm_create(&zone->shm, size + REALPEER_COUNTERS_ALIGNMENT, NULL,
-                        process);
+    rv = apr_shm_create(&zone->shm, room->size + REALPEER_COUNTERS_ALIGNMENT,
+                        NULL, process);
 
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, rv, main_server,
                      "realpeer: no shared memory for %" APR_SIZE_T_FMT
-                     " bytes of counters", size);
+                     " bytes of counters", room->size);
         return NULL;
     }
 
     memory = apr_shm_baseaddr_get(zone->shm);
     memory += -(uintptr_t) memory % REALPEER_COUNTERS_ALIGNMENT;
 
-    /* In a zone that is small on purpose processes have to be content. */
-
-    for ( /* void */ ; processes; processes /= 2) {
-        if (realpeer_counters_create(memory, size, processes + 1,
-                                     (uint64_t) apr_time_sec(apr_time_now()),
-                                     &zone->counters, sizeof(zone->counters))
-            == 0) {
-            return zone;
-        }
+    if (realpeer_counters_create(memory, room->size, room->workers,
+                                 (uint64_t) apr_time_sec(apr_time_now()),
+                                 &zone->counters, sizeof(zone->counters))
+        != 0) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, main_server,
+                     "realpeer: %" APR_SIZE_T_FMT " bytes are too small for "
+                     "counters", room->size);
+        return NULL;
     }
 
-    ap_log_error(APLOG_MARK, APLOG_EMERG, 0, main_server,
-                 "realpeer: %" APR_SIZE_T_FMT " bytes are too small for "
-                 "counters", size);
-
-    return NULL;
+    return zone;
 }
 
 
@@ -327,31 +354,37 @@ static mod_realpeer_zone_t *mod_realpeer_make_zone(server_rec *main_server,
 
 static void mod_realpeer_name_listeners(server_rec *main_server)
 {
+    const mod_realpeer_conf_t *conf = mod_realpeer_get_conf(main_server);
     const realpeer_counters *counters = &mod_realpeer_zone->counters;
-    mod_realpeer_counted_t *counted;
-    uint32_t n = (uint32_t) mod_realpeer_counted->nelts;
+    const apr_array_header_t *counted = mod_realpeer_counted;
+    mod_realpeer_counted_t *one;
+    realpeer_counters_room room;
     int i;
 
-    (void) realpeer_counters_configure(counters);
+    /* Only a size that somebody has stated can be too small. */
 
-    /* httpd has the last one of its configuration first. */
-
-    for (i = mod_realpeer_counted->nelts - 1; i >= 0; i--) {
-        counted = &APR_ARRAY_IDX(mod_realpeer_counted, i,
-                                 mod_realpeer_counted_t);
-        counted->slot = (uint32_t)
-            realpeer_counters_listener(counters, MOD_REALPEER_SUBSYSTEM,
-                                       sizeof(MOD_REALPEER_SUBSYSTEM) - 1,
-                                       counted->name, strlen(counted->name));
+    if (mod_realpeer_plan(counters, 0, &room) == APR_SUCCESS && !room.keep) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main_server,
+                     "realpeer: RealPeerZone has room for %u of %u listeners "
+                     "and %u of %u processes, the others are counted "
+                     "together: it should be %" APR_SIZE_T_FMT " in %s:%u",
+                     (unsigned) room.placed, (unsigned) room.names,
+                     (unsigned) room.seated,
+                     (unsigned) mod_realpeer_processes(), room.enough,
+                     conf->zone_place.file ? conf->zone_place.file : "",
+                     conf->zone_place.line);
     }
 
-    if (n > counters->listeners - 1) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main_server,
-                     "realpeer: RealPeerZone has room for %u listeners of "
-                     "%u, the others are counted together: it should be "
-                     "%" APR_SIZE_T_FMT, (unsigned) counters->listeners - 1,
-                     (unsigned) n,
-                     realpeer_counters_size(n + 1, counters->workers));
+    (void) realpeer_counters_configure(counters,
+                                       mod_realpeer_names(counted->pool),
+                                       (size_t) counted->nelts);
+
+    for (i = 0; i < counted->nelts; i++) {
+        one = &APR_ARRAY_IDX(counted, i, mod_realpeer_counted_t);
+        one->slot = (uint32_t)
+            realpeer_counters_listener(counters, MOD_REALPEER_SUBSYSTEM,
+                                       sizeof(MOD_REALPEER_SUBSYSTEM) - 1,
+                                       one->name, strlen(one->name));
     }
 }
 

@@ -1153,6 +1153,65 @@ typedef struct realpeer_counters {
 } realpeer_counters;
 
 /**
+ * A listener of a configuration.
+ */
+typedef struct realpeer_counters_name {
+    /**
+     * What listens, such as "http", at most 8 bytes.
+     */
+    const char *subsystem;
+    /**
+     * Bytes of it.
+     */
+    size_t subsystem_len;
+    /**
+     * Where, such as "192.0.2.1:443", at most 128 bytes.
+     */
+    const char *name;
+    /**
+     * Bytes of it.
+     */
+    size_t name_len;
+} realpeer_counters_name;
+
+/**
+ * Whether a configuration has room in the counters there are, and what others
+ * it would take.
+ */
+typedef struct realpeer_counters_room {
+    /**
+     * Bytes of new counters.
+     */
+    size_t size;
+    /**
+     * Bytes in which all listeners and workers have room.
+     */
+    size_t enough;
+    /**
+     * Processes that new counters have room for, as realpeer_counters_create
+     * wants it.
+     */
+    uint32_t workers;
+    /**
+     * Listeners of the configuration, each counted once.
+     */
+    uint32_t names;
+    /**
+     * How many of them have room in the counters there are.
+     */
+    uint32_t placed;
+    /**
+     * How many of the workers have.
+     */
+    uint32_t seated;
+    /**
+     * 1: the counters there are should be kept; 0: new ones should be made,
+     * which then take over what was counted.
+     */
+    int32_t keep;
+} realpeer_counters_room;
+
+/**
  * Takes a piece of text that realpeer_counters_write has written.
  *
  * @param context what was given to realpeer_counters_write
@@ -1819,12 +1878,44 @@ int32_t realpeer_counters_open(void *memory,
                                size_t out_size);
 
 /**
- * A new configuration is about to name its listeners. Listeners that it has no
- * longer keep their counts for as long as nobody needs their place.
+ * Whether a configuration goes on with the counters there are, and how large
+ * new ones have to be. Counters are kept where all listeners and workers have
+ * room in them, whatever their size, and where new ones would have room for no
+ * more of them. Nothing is changed.
  *
+ * @param old the counters of now; NULL: there are none
+ * @param names the listeners of the configuration; the same one may come again
+ * @param workers processes that the configuration has at a time
+ * @param among 1: processes that are about to end are among these, as the
+ *   server never has more; 0: they come on top
+ * @param size bytes that new counters are to have; 0: as many as it takes,
+ *   with room for twice as many listeners
+ * @param out filled in
+ * @param out_size sizeof(realpeer_counters_room)
  * @return 0; REALPEER_ERROR_INVALID_ARGUMENT
  */
-int32_t realpeer_counters_configure(const struct realpeer_counters *counters);
+int32_t realpeer_counters_plan(const struct realpeer_counters *old,
+                               const struct realpeer_counters_name *names,
+                               size_t count,
+                               uint32_t workers,
+                               int32_t among,
+                               size_t size,
+                               struct realpeer_counters_room *out,
+                               size_t out_size);
+
+/**
+ * A new configuration comes, with these listeners. Those that have a place
+ * keep it, and the others get one before realpeer_counters_take_over gives any
+ * to listeners that are gone. Listeners that the configuration has no longer
+ * keep their counts for as long as no other needs their place; then the last
+ * one has them. One process at a time may do this.
+ *
+ * @param names the listeners; the same one may come again
+ * @return how many have no place of their own; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_counters_configure(const struct realpeer_counters *counters,
+                                    const struct realpeer_counters_name *names,
+                                    size_t count);
 
 /**
  * The number of a listener: the one that it had, or the place of one that
@@ -1843,8 +1934,10 @@ int32_t realpeer_counters_listener(const struct realpeer_counters *counters,
                                    size_t name_len);
 
 /**
- * Takes over what was counted elsewhere, into new counters that have not been
- * configured yet. Who waits stays where it is.
+ * Takes over what was counted elsewhere, into new counters, once those have
+ * been configured: listeners that are gone get places that are left, and what
+ * was counted for others is added to the last one. Who waits stays where it
+ * is.
  *
  * @return 0; REALPEER_ERROR_INVALID_ARGUMENT
  */

@@ -90,6 +90,7 @@ ngx_realpeer_init_connection(ngx_connection_t *c)
 
     cln = ngx_pool_cleanup_add(c->pool, sizeof(ngx_realpeer_ctx_t));
     if (cln == NULL) {
+        ngx_realpeer_count_lost(addr);
         ngx_realpeer_close(c);
         return;
     }
@@ -329,7 +330,7 @@ ngx_realpeer_read_handler(ngx_event_t *rev)
         if (ngx_realpeer_keep(c, ctx, ctx->start, NGX_REALPEER_KEPT)
             != NGX_OK)
         {
-            ngx_realpeer_close(c);
+            ngx_realpeer_fail(c, ctx);
             return;
         }
 
@@ -343,6 +344,10 @@ ngx_realpeer_read_handler(ngx_event_t *rev)
 
     case REALPEER_ACTION_REFUSE:
         ngx_realpeer_refuse(c, ctx);
+        return;
+
+    case REALPEER_ERROR_NO_ROOM:
+        ngx_realpeer_fail(c, ctx);
         return;
 
     default:
@@ -379,7 +384,7 @@ ngx_realpeer_read(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx, int32_t event)
 
     do {
         if (ngx_realpeer_make_room(c, ctx) != NGX_OK) {
-            return REALPEER_ERROR_INVALID_ARGUMENT;
+            return REALPEER_ERROR_NO_ROOM;
         }
 
         n = c->recv(c, ctx->last, ctx->end - ctx->last);
@@ -425,7 +430,7 @@ ngx_realpeer_read_exactly(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
     for ( ;; ) {
 
         if (ngx_realpeer_make_room(c, ctx) != NGX_OK) {
-            return REALPEER_ERROR_INVALID_ARGUMENT;
+            return REALPEER_ERROR_NO_ROOM;
         }
 
         do {
@@ -661,6 +666,20 @@ ngx_realpeer_drop(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 {
     ngx_realpeer_count_dropped(ctx);
     ngx_realpeer_close(c);
+}
+
+
+/* the same, with a line: nginx names what it had no memory for, not the peer */
+
+void
+ngx_realpeer_fail(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
+{
+    c->log->action = NULL;
+
+    ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                  "realpeer: dropped a connection that cannot go on");
+
+    ngx_realpeer_drop(c, ctx);
 }
 
 

@@ -273,6 +273,7 @@ ngx_realpeer_ctx_t *ngx_realpeer_get_ctx(ngx_connection_t *c,
 ngx_realpeer_ctx_t *ngx_realpeer_get_client(ngx_connection_t *c);
 ngx_int_t ngx_realpeer_keep(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
     u_char *from, size_t room);
+void ngx_realpeer_fail(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
 void ngx_realpeer_close(ngx_connection_t *c);
 
 /* ngx_realpeer_log.c: the lines of refused connections */
@@ -317,6 +318,7 @@ void ngx_realpeer_exit_process(ngx_cycle_t *cycle);
 void ngx_realpeer_count_waiting(ngx_realpeer_ctx_t *ctx);
 void ngx_realpeer_count_decided(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
 void ngx_realpeer_count_dropped(ngx_realpeer_ctx_t *ctx);
+void ngx_realpeer_count_lost(ngx_realpeer_addr_t *addr);
 void ngx_realpeer_count_held(ngx_realpeer_ctx_t *ctx);
 
 /* ngx_realpeer_variables.c: what is known of a connection, as text */

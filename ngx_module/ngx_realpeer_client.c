@@ -44,22 +44,24 @@ ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 
     ngx_reusable_connection(c, 0);
 
-    ngx_realpeer_count_decided(c, ctx);
+    /* one that cannot go on has not been accepted */
 
     if (ctx->decision.action == REALPEER_ACTION_ACCEPT
         && (ngx_realpeer_keep_tlvs(c, ctx) != NGX_OK
             || ngx_realpeer_set_client(c, ctx) != NGX_OK))
     {
-        ngx_realpeer_close(c);
+        ngx_realpeer_fail(c, ctx);
         return;
     }
 
     ctx->pos = ctx->start + ctx->decision.consumed;
 
     if (ngx_realpeer_keep(c, ctx, ctx->pos, 0) != NGX_OK) {
-        ngx_realpeer_close(c);
+        ngx_realpeer_fail(c, ctx);
         return;
     }
+
+    ngx_realpeer_count_decided(c, ctx);
 
     c->data = NULL;
     c->log->connection = 0;

@@ -189,6 +189,13 @@ ngx_realpeer_forget(void *data)
 
     ngx_queue_remove(&port->queue);
 
+    if (ngx_queue_empty(&ngx_realpeer_ports)
+        && ngx_realpeer_tell_event.timer_set)
+    {
+        /* there is nothing to tell, and this module may be about to go */
+        ngx_del_timer(&ngx_realpeer_tell_event);
+    }
+
     if (port->shm.addr) {
         ngx_shm_free(&port->shm);
     }

@@ -2,7 +2,8 @@
 /*
  * The zone in shared memory where http, stream and mail count.  It is found by
  * its name, so that the three modules, which are three files, have the same,
- * and kept for as long as its size stays the same.
+ * and kept for as long as all listeners and workers have room in it: whether
+ * they have, and how large another one has to be, is decided by librealpeer.
  */
 
 
@@ -19,19 +20,6 @@
 /* in pages, as for other zones */
 #define NGX_REALPEER_LEAST_ZONE      8
 
-/* Room for as many listeners and processes where nothing is said. */
-#define NGX_REALPEER_LISTENERS       16
-#define NGX_REALPEER_WORKERS         32
-
-
-/* a listener that counts, whichever module it belongs to */
-
-typedef struct {
-    ngx_str_t                  subsystem;
-    ngx_str_t                  name;
-    uint32_t                  *slot;
-} ngx_realpeer_counted_t;
-
 
 struct ngx_realpeer_zone_s {
     /* of this struct, which modules of another version may have otherwise */
@@ -39,12 +27,14 @@ struct ngx_realpeer_zone_s {
 
     realpeer_counters          counters;
 
-    ngx_array_t                listeners;     /* of ngx_realpeer_counted_t */
+    /* the listeners that count, whichever module they belong to */
+    ngx_array_t                names;         /* of realpeer_counters_name */
+    ngx_array_t                slots;         /* of uint32_t *, of each */
 
-    /* the one that has had another size until now */
+    /* the one until now, if it is not kept */
     ngx_realpeer_zone_t       *replaced;
 
-    /* rows to ask for */
+    /* of its configuration */
     uint32_t                   workers;
 
     /* as in the directive; 0: not said */
@@ -61,9 +51,12 @@ struct ngx_realpeer_zone_s {
 
 static ngx_shm_zone_t *ngx_realpeer_zone_find(ngx_cycle_t *cycle);
 static ngx_realpeer_zone_t *ngx_realpeer_zone_data(ngx_shm_zone_t *shm_zone);
-static ngx_uint_t ngx_realpeer_zone_listeners(ngx_realpeer_zone_t *zone);
-static uint32_t ngx_realpeer_zone_workers(ngx_cycle_t *cycle);
-static size_t ngx_realpeer_zone_size(ngx_uint_t listeners, uint32_t workers);
+static ngx_int_t ngx_realpeer_zone_plan(ngx_realpeer_zone_t *zone,
+    realpeer_counters *old, size_t size, realpeer_counters_room *room);
+static size_t ngx_realpeer_zone_size(size_t size);
+static size_t ngx_realpeer_zone_room(size_t size);
+static void ngx_realpeer_zone_warn(ngx_shm_zone_t *shm_zone,
+    realpeer_counters_room *room);
 static void ngx_realpeer_zone_bury(ngx_realpeer_zone_t *zone);
 static void ngx_realpeer_count_no_longer(ngx_realpeer_ctx_t *ctx);
 static ngx_int_t ngx_realpeer_zone_init(ngx_shm_zone_t *shm_zone, void *data);
@@ -168,9 +161,11 @@ ngx_realpeer_zone_get(ngx_cycle_t *cycle)
         return NULL;
     }
 
-    if (ngx_array_init(&zone->listeners, cycle->pool, 4,
-                       sizeof(ngx_realpeer_counted_t))
-        != NGX_OK)
+    if (ngx_array_init(&zone->names, cycle->pool, 4,
+                       sizeof(realpeer_counters_name))
+        != NGX_OK
+        || ngx_array_init(&zone->slots, cycle->pool, 4, sizeof(uint32_t *))
+           != NGX_OK)
     {
         return NULL;
     }
@@ -231,8 +226,9 @@ ngx_realpeer_zone_data(ngx_shm_zone_t *shm_zone)
 ngx_int_t
 ngx_realpeer_zone_add(ngx_cycle_t *cycle, ngx_realpeer_addr_t *addr)
 {
-    ngx_realpeer_zone_t     *zone;
-    ngx_realpeer_counted_t  *counted;
+    uint32_t                **slot;
+    ngx_realpeer_zone_t      *zone;
+    realpeer_counters_name   *name;
 
     if (addr->conf->zone == 0) {
         return NGX_OK;
@@ -243,14 +239,19 @@ ngx_realpeer_zone_add(ngx_cycle_t *cycle, ngx_realpeer_addr_t *addr)
         return NGX_ERROR;
     }
 
-    counted = ngx_array_push(&zone->listeners);
-    if (counted == NULL) {
+    name = ngx_array_push(&zone->names);
+    slot = ngx_array_push(&zone->slots);
+
+    if (name == NULL || slot == NULL) {
         return NGX_ERROR;
     }
 
-    counted->subsystem = addr->subsystem;
-    counted->name = addr->text;
-    counted->slot = &addr->slot;
+    name->subsystem = (char *) addr->subsystem.data;
+    name->subsystem_len = addr->subsystem.len;
+    name->name = (char *) addr->text.data;
+    name->name_len = addr->text.len;
+
+    *slot = &addr->slot;
 
     addr->zone = zone;
 
@@ -259,17 +260,17 @@ ngx_realpeer_zone_add(ngx_cycle_t *cycle, ngx_realpeer_addr_t *addr)
 
 
 /*
- * All that a subsystem listens on is known: how large does the zone have to be?
- * One that has been large enough stays as it is, because it is kept then.
+ * All that a subsystem listens on is known: is there room in the zone of now,
+ * and how large would another one have to be?
  */
 
 ngx_int_t
 ngx_realpeer_zone_measure(ngx_cycle_t *cycle)
 {
-    size_t                size;
-    ngx_uint_t            n, listeners;
-    ngx_shm_zone_t       *shm_zone, *old;
-    ngx_realpeer_zone_t  *zone, *old_zone;
+    ngx_shm_zone_t          *shm_zone, *old;
+    ngx_core_conf_t         *ccf;
+    ngx_realpeer_zone_t     *zone, *old_zone;
+    realpeer_counters_room   room;
 
     old = ngx_realpeer_zone_find(cycle->old_cycle);
     old_zone = ngx_realpeer_zone_data(old);
@@ -286,95 +287,93 @@ ngx_realpeer_zone_measure(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    zone->workers = ngx_realpeer_zone_workers(cycle);
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    zone->workers = (uint32_t) ccf->worker_processes;
     zone->replaced = NULL;
 
-    n = ngx_realpeer_zone_listeners(zone);
-    size = zone->stated;
-
-    if (size == 0 && old_zone && old_zone->counters.listeners > n) {
-        size = old->shm.size;
-
-    } else if (size == 0) {
-
-        for (listeners = NGX_REALPEER_LISTENERS; listeners < 2 * n; ) {
-            listeners *= 2;
-        }
-
-        size = ngx_realpeer_zone_size(listeners, zone->workers);
+    if (old_zone) {
+        ngx_realpeer_zone_bury(old_zone);
     }
 
-    shm_zone->shm.size = size;
+    if (ngx_realpeer_zone_plan(zone, old_zone ? &old_zone->counters : NULL,
+                               ngx_realpeer_zone_room(zone->stated), &room)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
-    if (old_zone && old->shm.size != size) {
+    if (room.keep) {
+        shm_zone->shm.size = old->shm.size;
+        return NGX_OK;
+    }
+
+    shm_zone->shm.size = zone->stated ? zone->stated
+                                      : ngx_realpeer_zone_size(room.size);
+
+    if (old_zone) {
         zone->replaced = old_zone;
+
+        if (shm_zone->shm.size == old->shm.size) {
+            /* nginx would keep it: see above */
+            shm_zone->shm.size += ngx_pagesize;
+        }
     }
 
     return NGX_OK;
 }
 
 
-/* how many there are, the clones of "reuseport" counted as one */
+/* whether all have room, and in what; old workers come on top of new ones */
 
-static ngx_uint_t
-ngx_realpeer_zone_listeners(ngx_realpeer_zone_t *zone)
+static ngx_int_t
+ngx_realpeer_zone_plan(ngx_realpeer_zone_t *zone, realpeer_counters *old,
+    size_t size, realpeer_counters_room *room)
 {
-    ngx_uint_t               i, n, count;
-    ngx_realpeer_counted_t  *counted;
-
-    count = 0;
-    counted = zone->listeners.elts;
-
-    for (i = 0; i < zone->listeners.nelts; i++) {
-
-        for (n = 0; n < i; n++) {
-            if (counted[n].subsystem.len == counted[i].subsystem.len
-                && counted[n].name.len == counted[i].name.len
-                && ngx_memcmp(counted[n].subsystem.data,
-                              counted[i].subsystem.data,
-                              counted[i].subsystem.len)
-                   == 0
-                && ngx_memcmp(counted[n].name.data, counted[i].name.data,
-                              counted[i].name.len)
-                   == 0)
-            {
-                break;
-            }
-        }
-
-        count += n == i;
+    if (realpeer_counters_plan(old, zone->names.elts, zone->names.nelts,
+                               zone->workers, 0, size, room,
+                               sizeof(realpeer_counters_room))
+        != 0)
+    {
+        return NGX_ERROR;
     }
 
-    return count;
-}
-
-
-/* old workers stay for a while after a reload, and after the next one */
-
-static uint32_t
-ngx_realpeer_zone_workers(ngx_cycle_t *cycle)
-{
-    ngx_core_conf_t  *ccf;
-
-    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
-
-    return (uint32_t) ngx_max(NGX_REALPEER_WORKERS,
-                              4 * ccf->worker_processes);
+    return NGX_OK;
 }
 
 
 /* of the zone, with what nginx needs in it for itself */
 
 static size_t
-ngx_realpeer_zone_size(ngx_uint_t listeners, uint32_t workers)
+ngx_realpeer_zone_size(size_t size)
 {
-    size_t  size, pages;
+    size_t  pages;
 
-    size = realpeer_counters_size((uint32_t) listeners + 1, workers + 1);
     pages = size / ngx_pagesize + 2;
     pages += pages * sizeof(ngx_slab_page_t) / ngx_pagesize;
 
     return pages * ngx_pagesize;
+}
+
+
+/* the other way round: what nginx leaves of a zone, which is whole pages */
+
+static size_t
+ngx_realpeer_zone_room(size_t size)
+{
+    size_t  pages, taken;
+
+    pages = size / ngx_pagesize;
+
+    /* as in ngx_slab_init(), with the least min_shift, which zones have */
+
+    taken = sizeof(ngx_slab_pool_t)
+            + (ngx_pagesize_shift - 3) * (sizeof(ngx_slab_page_t)
+                                          + sizeof(ngx_slab_stat_t))
+            + pages * sizeof(ngx_slab_page_t);
+    taken = ngx_align(taken, ngx_pagesize);
+
+    return pages * ngx_pagesize - ngx_min(taken, pages * ngx_pagesize);
 }
 
 
@@ -407,11 +406,6 @@ ngx_realpeer_zone_init(ngx_shm_zone_t *shm_zone, void *data)
         if (ngx_realpeer_zone_create(shm_zone, zone, size) != NGX_OK) {
             return NGX_ERROR;
         }
-
-        if (zone->replaced) {
-            (void) realpeer_counters_take_over(&zone->counters,
-                                               &zone->replaced->counters);
-        }
     }
 
     zone->pid = NGX_INVALID_PID;
@@ -431,22 +425,18 @@ static ngx_int_t
 ngx_realpeer_zone_create(ngx_shm_zone_t *shm_zone, ngx_realpeer_zone_t *zone,
     size_t size)
 {
-    uint32_t          workers;
-    ngx_slab_pool_t  *shpool;
+    ngx_slab_pool_t         *shpool;
+    realpeer_counters_room   room;
 
     shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
 
-    /* in a zone that is small on purpose processes have to be content */
-
-    for (workers = zone->workers; workers; workers /= 2) {
-
-        if (realpeer_counters_create(shpool->data, size, workers + 1,
-                                     ngx_time(), &zone->counters,
-                                     sizeof(realpeer_counters))
-            == 0)
-        {
-            return NGX_OK;
-        }
+    if (ngx_realpeer_zone_plan(zone, NULL, size, &room) == NGX_OK
+        && realpeer_counters_create(shpool->data, size, room.workers,
+                                    ngx_time(), &zone->counters,
+                                    sizeof(realpeer_counters))
+           == 0)
+    {
+        return NGX_OK;
     }
 
     ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
@@ -466,10 +456,13 @@ ngx_realpeer_zone_create(ngx_shm_zone_t *shm_zone, ngx_realpeer_zone_t *zone,
 ngx_int_t
 ngx_realpeer_init_module(ngx_cycle_t *cycle)
 {
-    ngx_uint_t               i, n, room;
-    ngx_shm_zone_t          *shm_zone;
-    ngx_realpeer_zone_t     *zone;
-    ngx_realpeer_counted_t  *counted;
+    uint32_t                **slot;
+    ngx_uint_t                i;
+    ngx_shm_zone_t           *shm_zone;
+    realpeer_counters        *counters;
+    ngx_realpeer_zone_t      *zone;
+    realpeer_counters_name   *name;
+    realpeer_counters_room    room;
 
     shm_zone = ngx_realpeer_zone_find(cycle);
     zone = ngx_realpeer_zone_data(shm_zone);
@@ -479,39 +472,55 @@ ngx_realpeer_init_module(ngx_cycle_t *cycle)
     }
 
     zone->named = 1;
+    counters = &zone->counters;
 
-    if (zone->replaced && ngx_process == NGX_PROCESS_SINGLE) {
-        /* connections that wait now are about to lose its memory */
-        zone->replaced->counters.memory = NULL;
+    if (ngx_realpeer_zone_plan(zone, counters, 0, &room) == NGX_OK
+        && !room.keep)
+    {
+        ngx_realpeer_zone_warn(shm_zone, &room);
     }
 
-    (void) realpeer_counters_configure(&zone->counters);
+    (void) realpeer_counters_configure(counters, zone->names.elts,
+                                       zone->names.nelts);
 
-    counted = zone->listeners.elts;
+    name = zone->names.elts;
+    slot = zone->slots.elts;
 
-    for (i = 0; i < zone->listeners.nelts; i++) {
-        *counted[i].slot = (uint32_t)
-            realpeer_counters_listener(&zone->counters,
-                                       (char *) counted[i].subsystem.data,
-                                       counted[i].subsystem.len,
-                                       (char *) counted[i].name.data,
-                                       counted[i].name.len);
+    for (i = 0; i < zone->names.nelts; i++) {
+        *slot[i] = (uint32_t)
+            realpeer_counters_listener(counters, name[i].subsystem,
+                                       name[i].subsystem_len, name[i].name,
+                                       name[i].name_len);
     }
 
-    n = ngx_realpeer_zone_listeners(zone);
-    room = zone->counters.listeners - 1;
+    if (zone->replaced) {
+        (void) realpeer_counters_take_over(counters,
+                                           &zone->replaced->counters);
 
-    if (n > room) {
-        ngx_log_error(NGX_LOG_WARN, shm_zone->shm.log, 0,
-                      "\"realpeer_zone\" has room for %ui listeners of %ui, "
-                      "the others are counted together: it should be %uz in "
-                      "%V:%ui",
-                      room, n,
-                      ngx_realpeer_zone_size(n, zone->counters.workers),
-                      &zone->place.file, zone->place.line);
+        if (ngx_process == NGX_PROCESS_SINGLE) {
+            /* connections that wait now are about to lose its memory */
+            zone->replaced->counters.memory = NULL;
+        }
     }
 
     return NGX_OK;
+}
+
+
+/* only a size that somebody has stated can be too small */
+
+static void
+ngx_realpeer_zone_warn(ngx_shm_zone_t *shm_zone, realpeer_counters_room *room)
+{
+    ngx_realpeer_zone_t *zone = shm_zone->data;
+
+    ngx_log_error(NGX_LOG_WARN, shm_zone->shm.log, 0,
+                  "\"realpeer_zone\" has room for %uD of %uD listeners and "
+                  "%uD of %uD workers, the others are counted together: it "
+                  "should be %uz in %V:%ui",
+                  room->placed, room->names, room->seated, zone->workers,
+                  ngx_realpeer_zone_size(room->enough), &zone->place.file,
+                  zone->place.line);
 }
 
 
@@ -655,13 +664,18 @@ ngx_realpeer_count_decided(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 void
 ngx_realpeer_count_dropped(ngx_realpeer_ctx_t *ctx)
 {
-    ngx_realpeer_zone_t  *zone;
+    ngx_realpeer_count_no_longer(ctx);
+    ngx_realpeer_count_lost(ctx->addr);
+}
 
-    zone = ctx->addr->zone;
 
-    if (zone) {
-        ngx_realpeer_count_no_longer(ctx);
-        (void) realpeer_counters_dropped(&zone->counters, ctx->addr->slot);
+/* likewise, of a connection for whose context there was no memory */
+
+void
+ngx_realpeer_count_lost(ngx_realpeer_addr_t *addr)
+{
+    if (addr->zone) {
+        (void) realpeer_counters_dropped(&addr->zone->counters, addr->slot);
     }
 }
 

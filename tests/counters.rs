@@ -13,7 +13,7 @@ mod counting;
 use std::ptr::{null, null_mut};
 use std::thread;
 
-use counting::{EMPTY, Memory, NOW, Socket, decision};
+use counting::{EMPTY, Memory, NOW, Socket, c_names, decision, plan};
 use realpeer::ffi::*;
 use realpeer::{Action, Outcome};
 
@@ -184,7 +184,7 @@ fn a_listener_keeps_its_place_until_somebody_needs_it() {
     memory.wait(a, 1, true);
     assert_eq!(memory.listener(b"http", b"c"), a);
     count(a);
-    assert_eq!(names(), ["\"c\" 1", "\"a\" 2", "\"other\" 1"]);
+    assert_eq!(names(), ["\"c\" 1", "\"a\" 2", "\"other\" 2"], "with the one of \"a\"");
     assert_eq!(memory.json()["refused"][0]["listener"], "", "it was somebody else's");
     assert_eq!(memory.json()["listeners"][0]["waiting"], 1);
     memory.wait(a, 1, false);
@@ -224,6 +224,273 @@ fn larger_counters_take_over() {
     large.decided(large.listener(b"http", b"b"), &decision(Action::Pass, Outcome::Absent), 0);
     assert_eq!(absent(&large, "b"), "3");
     assert_eq!(unsafe { realpeer_counters_take_over(large.get(), null()) }, INVALID);
+}
+
+// ---- one configuration after the other
+
+/// The name of each place and its connections; a free one has no name. The last one is
+/// for those that find no other.
+fn places(memory: &Memory) -> Vec<(String, u64)> {
+    let word = |at: usize| unsafe { memory.counters.memory.byte_add(at).cast::<u64>().read() };
+    (0..memory.counters.listeners as usize)
+        .map(|number| {
+            let at = 64 + number * 1216;
+            let name: Vec<u8> =
+                (at + 16..at + 144).step_by(8).flat_map(|at| word(at).to_ne_bytes()).collect();
+            let name = String::from_utf8_lossy(&name).trim_end_matches('\0').to_owned();
+            (name, (at + 144..at + 144 + 40 * 8).step_by(8).map(word).sum())
+        })
+        .collect()
+}
+
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+/// Each set of these names, the empty one too.
+fn sets() -> Vec<Vec<&'static str>> {
+    let has = |set: u32, number: usize| set >> number & 1 == 1;
+    (0..1 << NAMES.len())
+        .map(|set| (0..NAMES.len()).filter(|&n| has(set, n)).map(|n| NAMES[n]).collect())
+        .collect()
+}
+
+/// A configuration, as a server takes it: the counters are kept, or new ones take
+/// over, and then each listener counts once.
+fn take(memory: &mut Memory, names: &[&str], stated: u32) {
+    let size = if stated == 0 { 0 } else { realpeer_counters_size(stated + 1, 33) };
+    let best = if stated == 0 { usize::MAX } else { stated as usize };
+    let room = plan(Some(memory), names, 1, false, size);
+    let unplaced = if room.keep == 1 {
+        memory.configure_with(names)
+    } else {
+        let larger = Memory::sized(room.size, room.workers);
+        let unplaced = larger.configure_with(names);
+        larger.take_over(memory);
+        *memory = larger;
+        unplaced
+    };
+    let places = memory.counters.listeners as usize - 1;
+    if room.keep == 1 {
+        assert_eq!(unplaced as usize, names.len() - room.placed as usize, "as planned");
+    }
+    assert!(names.len() - unplaced as usize >= best.min(names.len()), "live ones first");
+    let spare = names.iter().filter(|name| {
+        let number = memory.listener(b"http", name.as_bytes());
+        assert_eq!(memory.decided(number, &decision(Action::Pass, Outcome::Absent), 0), 0);
+        number as usize == places
+    });
+    assert_eq!(spare.count(), unplaced as usize);
+}
+
+/// All sequences of three configurations, in counters for one to three listeners at
+/// first, and then in new ones for as many, or as large as it takes.
+#[test]
+fn each_configuration_may_follow_each_other() {
+    let sets = sets();
+    for first_places in 1..=3 {
+        for stated in 0..=3 {
+            for first in &sets {
+                for second in &sets {
+                    for third in &sets {
+                        let mut memory = Memory::new(first_places, 32);
+                        memory.configure_with(first);
+                        let mut sum = 0;
+                        for names in [first, second, third] {
+                            take(&mut memory, names, stated);
+                            sum += names.len() as u64;
+                            let places = places(&memory);
+                            let what = format!(
+                                "{first_places}, {stated}: {first:?} {second:?} {third:?}: {places:?}"
+                            );
+                            assert_eq!(places.iter().map(|(_, n)| n).sum::<u64>(), sum, "{what}");
+                            let mut all: Vec<_> = places
+                                .iter()
+                                .map(|(name, _)| name)
+                                .filter(|name| !name.is_empty())
+                                .collect();
+                            let count = all.len();
+                            all.sort_unstable();
+                            all.dedup();
+                            assert_eq!(all.len(), count, "{what}");
+                            let (last, others) = places.split_last().unwrap();
+                            assert!(["", "other"].contains(&&*last.0), "{what}");
+                            assert!(others.iter().all(|(name, _)| name != "other"), "{what}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The overflow listener is one, whoever takes it over, and by whatever name.
+#[test]
+fn the_last_listener_is_never_another_one() {
+    let names: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+    let small = Memory::new(20, 1);
+    assert_eq!(small.configure_with(&names), 20);
+    for name in &names {
+        let number = small.listener(b"http", name.as_bytes());
+        small.decided(number, &decision(Action::Pass, Outcome::Absent), 0);
+    }
+    let larger = Memory::new(25, 1);
+    assert_eq!(larger.configure_with(&names), 15);
+    larger.take_over(&small);
+    assert_eq!(larger.listener(b"any", b"other"), 25);
+    let places = places(&larger);
+    let named = places.iter().filter(|(name, _)| name == "other").count();
+    assert_eq!((named, places[25].1), (1, 20), "{places:?}");
+    assert_eq!(places.iter().map(|(_, n)| n).sum::<u64>(), 40);
+    assert_eq!(places.iter().filter(|(_, n)| *n == 1).count(), 20);
+}
+
+#[test]
+fn listeners_that_are_gone_get_what_is_left() {
+    let old = Memory::new(16, 1);
+    let names: Vec<String> = (0..16).map(|n| n.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+    old.configure_with(&names);
+    for name in &names {
+        old.decided(
+            old.listener(b"http", name.as_bytes()),
+            &decision(Action::Pass, Outcome::Absent),
+            0,
+        );
+    }
+    // The first half has been gone for a while.
+    old.configure_with(&names[8..]);
+    let small = Memory::new(9, 1);
+    assert_eq!(small.configure_with(&["x", "y", "9"]), 0);
+    small.take_over(&old);
+    let seen: Vec<_> = places(&small).into_iter().map(|(name, n)| format!("{name} {n}")).collect();
+    assert_eq!(
+        seen,
+        ["x 0", "y 0", "9 1", "8 1", "10 1", "11 1", "12 1", "13 1", "14 1", "other 9"]
+    );
+    // What nothing was counted for leaves no trace where there is no room.
+    let tiny = Memory::new(1, 1);
+    tiny.configure_with(&["a"]);
+    let empty = Memory::new(4, 1);
+    empty.configure_with(&["b", "c"]);
+    tiny.take_over(&empty);
+    assert_eq!(places(&tiny), [("a".to_owned(), 0), (String::new(), 0)]);
+}
+
+#[test]
+fn a_listener_that_comes_back_has_its_place_before_a_new_one_takes_it() {
+    let memory = Memory::new(2, 1);
+    memory.configure_with(&["a", "b"]);
+    let b = memory.listener(b"http", b"b");
+    memory.decided(b, &decision(Action::Pass, Outcome::Absent), 0);
+    memory.configure_with(&["a"]);
+    memory.configure_with(&["a"]);
+    // By now the place of "b" could be had.
+    assert_eq!(memory.configure_with(&["new", "b"]), 1);
+    assert_eq!(memory.listener(b"http", b"b"), b);
+    assert_eq!(places(&memory)[b as usize].1, 1);
+}
+
+#[test]
+fn counters_are_kept_where_all_have_room_whatever_their_size() {
+    let sixteen: Vec<String> = (0..16).map(|n| n.to_string()).collect();
+    let sixteen: Vec<&str> = sixteen.iter().map(|name| &**name).collect();
+    let old = Memory::new(16, 32);
+    old.configure_with(&sixteen);
+    let keep = |names: &[&str], workers, size| plan(Some(&old), names, workers, false, size).keep;
+    assert_eq!(keep(&sixteen, 1, 0), 1);
+    assert_eq!(keep(&sixteen[..4], 1, realpeer_counters_size(5, 3)), 1, "a smaller size");
+    assert_eq!(keep(&sixteen, 1, 1 << 20), 1, "a larger one");
+    assert_eq!(keep(&["new"], 1, 0), 0, "the others may still be counted for");
+    assert_eq!(keep(&[], 1, 0), 1);
+    assert_eq!(keep(&[sixteen[0]; 100], 1, 0), 1, "one listener with many sockets");
+    // Workers count too, those of now included.
+    (1..=20).for_each(|process| assert_ne!(old.worker(process), 32));
+    assert_eq!(keep(&sixteen, 12, 0), 1);
+    assert_eq!(keep(&sixteen, 13, 0), 0);
+    let room = plan(Some(&old), &sixteen, 13, false, 0);
+    assert_eq!((room.placed, room.seated, room.workers), (16, 12, 53));
+    // Where no more processes come than end, each has a row in the end.
+    assert_eq!(plan(Some(&old), &sixteen, 32, true, 0).keep, 1);
+    let room = plan(Some(&old), &sixteen, 33, true, 0);
+    assert_eq!((room.keep, room.seated, room.workers), (0, 32, 67));
+    // In as few bytes new ones would be no better.
+    assert_eq!(keep(&sixteen, 13, realpeer_counters_size(3, 3)), 1);
+    // A listener that has been gone for long is in nobody's way.
+    old.configure_with(&["0"]);
+    assert_eq!(keep(&["new"], 1, 0), 1);
+    assert_eq!(keep(&sixteen[1..], 1, 0), 1);
+}
+
+#[test]
+fn new_counters_are_as_large_as_it_takes() {
+    let names: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+    for (listeners, workers, among, places, rows) in [
+        (0, 1, false, 16, 32),
+        (8, 1, false, 16, 32),
+        (9, 9, false, 32, 36),
+        (9, 9, true, 32, 32),
+        (9, 256, true, 32, 512),
+        (100, 48, false, 256, 192),
+    ] {
+        let room = plan(None, &names[..listeners], workers, among, 0);
+        assert_eq!(room.size, realpeer_counters_size(places + 1, rows + 1));
+        let enough = realpeer_counters_size(listeners as u32 + 1, rows + 1);
+        let seen = (room.keep, room.workers, room.names as usize, room.enough);
+        assert_eq!(seen, (0, rows + 1, listeners, enough));
+        // Who takes the size that would do needs no other.
+        let stated = plan(None, &names[..listeners], workers, among, room.enough);
+        if listeners > 0 {
+            let memory = Memory::sized(stated.size, stated.workers);
+            assert_eq!(memory.configure_with(&names[..listeners]), 0);
+            assert_eq!(memory.counters.workers, rows + 1);
+        }
+    }
+    // The old ones that processes may count in have room as well.
+    let old = Memory::new(16, 32);
+    old.configure_with(&names[..12]);
+    let room = plan(Some(&old), &names[12..20], 1, false, 0);
+    assert_eq!((room.keep, room.size), (0, realpeer_counters_size(33, 33)));
+}
+
+/// Rows of processes that are about to end give way first, then listeners, and workers
+/// last.
+#[test]
+fn what_gives_way_where_there_is_too_little() {
+    let names: Vec<String> = (0..16).map(|n| n.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+    let made = |size, names: &[&str], workers| {
+        let room = plan(None, names, workers, false, size);
+        let memory = Memory::sized(room.size, room.workers);
+        ((memory.counters.listeners - 1).min(16), memory.counters.workers - 1)
+    };
+    assert_eq!(made(realpeer_counters_size(17, 193), &names, 48), (16, 192));
+    assert_eq!(made(realpeer_counters_size(17, 193) - 1, &names, 48), (16, 96));
+    assert_eq!(made(realpeer_counters_size(17, 49), &names, 48), (16, 48));
+    assert_eq!(made(realpeer_counters_size(17, 49) - 1, &names, 48), (15, 48));
+    assert_eq!(made(realpeer_counters_size(2, 49), &names, 48), (1, 48));
+    assert_eq!(made(realpeer_counters_size(2, 25), &names, 48), (1, 24));
+    assert_eq!(made(realpeer_counters_size(2, 2), &names, 48), (1, 1));
+}
+
+#[test]
+fn plans_are_made_of_what_is_there() {
+    let mut room = realpeer_counters_room::default();
+    let names = c_names(&["a"]);
+    let size = size_of::<realpeer_counters_room>();
+    let out = &raw mut room;
+    unsafe {
+        let plan = |names, count, out, size| {
+            realpeer_counters_plan(null(), names, count, 1, 0, 0, out, size)
+        };
+        assert_eq!(plan(names.as_ptr(), 1, out, size), 0);
+        assert_eq!(plan(null(), 0, out, size), 0);
+        assert_eq!(plan(null(), 1, out, size), INVALID);
+        assert_eq!(plan(names.as_ptr(), 1, null_mut(), size), INVALID);
+        assert_eq!(plan(names.as_ptr(), 1, out, size - 1), INVALID);
+        let memory = Memory::new(1, 1);
+        assert_eq!(realpeer_counters_configure(memory.get(), null(), 1), INVALID);
+    }
 }
 
 // ---- memory
@@ -282,7 +549,7 @@ fn nothing_is_asked_of_null() {
     let gone = &raw const empty;
     for at in [none, gone] {
         unsafe {
-            assert_eq!(realpeer_counters_configure(at), INVALID);
+            assert_eq!(realpeer_counters_configure(at, null(), 0), INVALID);
             assert_eq!(realpeer_counters_listener(at, null(), 0, null(), 0), INVALID);
             assert_eq!(realpeer_counters_take_over(at, at), INVALID);
             assert_eq!(realpeer_counters_worker(at, 1), INVALID);

@@ -5,6 +5,7 @@
 //! | [`layout`] | how it lies in memory |
 //! | [`result`] | where each result is counted |
 //! | [`names`] | who is counted for: listeners |
+//! | [`plan`] | whether counters are kept, and how large new ones have to be |
 //! | [`count`] | what happens to connections |
 //! | [`workers`] | who waits, and what becomes of that when a process dies |
 //! | [`sources`] | the sources that were refused last |
@@ -15,6 +16,7 @@ pub(crate) mod count;
 pub(crate) mod format;
 pub(crate) mod layout;
 pub(crate) mod names;
+pub(crate) mod plan;
 pub(crate) mod render;
 pub(crate) mod result;
 pub(crate) mod sources;

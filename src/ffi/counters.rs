@@ -11,6 +11,8 @@ use super::address::peer;
 use super::{Error, Out, bytes, realpeer_decision};
 use crate::counters::count::Brought;
 use crate::counters::layout::{self, Head, LAYOUT, Listener, MAGIC, Row, SOURCES, Source};
+use crate::counters::names::Named;
+use crate::counters::plan::Needs;
 use crate::counters::result::{Done, Kind};
 use crate::counters::{Counters, room};
 use crate::outcome::Outcome;
@@ -40,6 +42,65 @@ pub struct realpeer_counters {
     /// Processes that there is room for. The last one stands for all those that
     /// found none.
     pub workers: u32,
+}
+
+/// A listener of a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct realpeer_counters_name {
+    /// What listens, such as "http", at most 8 bytes.
+    pub subsystem: *const core::ffi::c_char,
+    /// Bytes of it.
+    pub subsystem_len: usize,
+    /// Where, such as "192.0.2.1:443", at most 128 bytes.
+    pub name: *const core::ffi::c_char,
+    /// Bytes of it.
+    pub name_len: usize,
+}
+
+/// Whether a configuration has room in the counters there are, and what others it
+/// would take.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct realpeer_counters_room {
+    /// Bytes of new counters.
+    pub size: usize,
+    /// Bytes in which all listeners and workers have room.
+    pub enough: usize,
+    /// Processes that new counters have room for, as realpeer_counters_create wants
+    /// it.
+    pub workers: u32,
+    /// Listeners of the configuration, each counted once.
+    pub names: u32,
+    /// How many of them have room in the counters there are.
+    pub placed: u32,
+    /// How many of the workers have.
+    pub seated: u32,
+    /// 1: the counters there are should be kept; 0: new ones should be made, which
+    /// then take over what was counted.
+    pub keep: i32,
+}
+
+/// The listeners of a configuration.
+///
+/// # Safety
+/// `names` must be NULL or readable, for `'a`, as so many realpeer_counters_name,
+/// whose texts are NULL or readable for their length.
+unsafe fn listeners<'a>(
+    names: *const realpeer_counters_name,
+    count: usize,
+) -> Option<impl Iterator<Item = Named<'a>> + Clone> {
+    // SAFETY: the caller's promise.
+    let names = unsafe { bytes(names, count)? };
+    Some(names.iter().map(|name| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            (
+                bytes(name.subsystem.cast::<u8>(), name.subsystem_len).unwrap_or(&[]),
+                bytes(name.name.cast::<u8>(), name.name_len).unwrap_or(&[]),
+            )
+        }
+    }))
 }
 
 /// Cuts memory up.
@@ -189,18 +250,87 @@ pub unsafe extern "C" fn realpeer_counters_open(
     0
 }
 
-/// A new configuration is about to name its listeners. Listeners that it has no
-/// longer keep their counts for as long as nobody needs their place.
+/// Whether a configuration goes on with the counters there are, and how large new
+/// ones have to be. Counters are kept where all listeners and workers have room in
+/// them, whatever their size, and where new ones would have room for no more of them.
+/// Nothing is changed.
 ///
+/// @param old the counters of now; NULL: there are none
+/// @param names the listeners of the configuration; the same one may come again
+/// @param workers processes that the configuration has at a time
+/// @param among 1: processes that are about to end are among these, as the server never
+///   has more; 0: they come on top
+/// @param size bytes that new counters are to have; 0: as many as it takes, with room
+///   for twice as many listeners
+/// @param out filled in
+/// @param out_size sizeof(realpeer_counters_room)
 /// @return 0; REALPEER_ERROR_INVALID_ARGUMENT
 ///
 /// # Safety
-/// `counters` must be NULL or have been filled in by realpeer_counters_create or
-/// realpeer_counters_open, and the memory still be there.
+/// `old` as for realpeer_counters_configure; `names` must be NULL or an array of
+/// `count`, whose texts are NULL or readable for their length; `out` NULL or writable
+/// for `out_size` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn realpeer_counters_configure(counters: *const realpeer_counters) -> i32 {
+pub unsafe extern "C" fn realpeer_counters_plan(
+    old: *const realpeer_counters,
+    names: *const realpeer_counters_name,
+    count: usize,
+    workers: u32,
+    among: i32,
+    size: usize,
+    out: *mut realpeer_counters_room,
+    out_size: usize,
+) -> i32 {
+    let Some(out) = Out::new(out, out_size, size_of::<realpeer_counters_room>()) else {
+        return Error::InvalidArgument as i32;
+    };
+    // SAFETY: the caller's promises.
+    let (old, names) = unsafe { (counters(old), listeners(names, count)) };
+    let (Some(names), Ok(workers)) = (names, usize::try_from(workers)) else {
+        return Error::InvalidArgument as i32;
+    };
+    let size = (size != 0).then_some(size);
+    let plan = Needs { names, workers, among: among != 0, size, old }.plan();
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let room = realpeer_counters_room {
+        size: plan.fresh.size,
+        enough: plan.enough,
+        workers: number(plan.fresh.rows.saturating_add(1)),
+        names: number(plan.names),
+        placed: number(plan.placed),
+        seated: number(plan.seated),
+        keep: plan.keep.into(),
+    };
     // SAFETY: the caller's promise.
-    done(unsafe { self::counters(counters) }.map(|counters| counters.name_anew()))
+    unsafe { out.write(room) };
+    0
+}
+
+/// A new configuration comes, with these listeners. Those that have a place keep it,
+/// and the others get one before realpeer_counters_take_over gives any to listeners
+/// that are gone. Listeners that the configuration has no longer keep their counts for
+/// as long as no other needs their place; then the last one has them. One process at a
+/// time may do this.
+///
+/// @param names the listeners; the same one may come again
+/// @return how many have no place of their own; REALPEER_ERROR_INVALID_ARGUMENT
+///
+/// # Safety
+/// `counters` must be NULL or have been filled in by realpeer_counters_create or
+/// realpeer_counters_open, and the memory still be there. `names` must be NULL or an
+/// array of `count`, whose texts are NULL or readable for their length.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_counters_configure(
+    counters: *const realpeer_counters,
+    names: *const realpeer_counters_name,
+    count: usize,
+) -> i32 {
+    // SAFETY: the caller's promises.
+    let (counters, names) = unsafe { (self::counters(counters), listeners(names, count)) };
+    let (Some(counters), Some(names)) = (counters, names) else {
+        return Error::InvalidArgument as i32;
+    };
+    i32::try_from(counters.configure(names)).unwrap_or(i32::MAX)
 }
 
 /// The number of a listener: the one that it had, or the place of one that neither
@@ -233,11 +363,12 @@ pub unsafe extern "C" fn realpeer_counters_listener(
     let (Some(counters), Some(subsystem), Some(name)) = (counters, subsystem, name) else {
         return Error::InvalidArgument as i32;
     };
-    i32::try_from(counters.number(subsystem, name)).unwrap_or(Error::InvalidArgument as i32)
+    i32::try_from(counters.number((subsystem, name))).unwrap_or(Error::InvalidArgument as i32)
 }
 
-/// Takes over what was counted elsewhere, into new counters that have not been
-/// configured yet. Who waits stays where it is.
+/// Takes over what was counted elsewhere, into new counters, once those have been
+/// configured: listeners that are gone get places that are left, and what was counted
+/// for others is added to the last one. Who waits stays where it is.
 ///
 /// @return 0; REALPEER_ERROR_INVALID_ARGUMENT
 ///

@@ -25,7 +25,14 @@ pub const EMPTY: realpeer_counters =
 impl Memory {
     /// With room for so many listeners, and one more for those without.
     pub fn new(listeners: u32, workers: u32) -> Self {
-        let size = realpeer_counters_size(listeners + 1, workers + 1);
+        let memory = Self::sized(realpeer_counters_size(listeners + 1, workers + 1), workers + 1);
+        let made = (memory.counters.listeners, memory.counters.workers);
+        assert_eq!(made, (listeners + 1, workers + 1));
+        memory
+    }
+
+    /// With as many listeners as fit.
+    pub fn sized(size: usize, workers: u32) -> Self {
         let layout = Layout::from_size_align(size, REALPEER_COUNTERS_ALIGNMENT).expect("a size");
         let mut counters = EMPTY;
         unsafe {
@@ -34,14 +41,13 @@ impl Memory {
             let made = realpeer_counters_create(
                 memory,
                 size,
-                workers + 1,
+                workers,
                 NOW,
                 out,
                 size_of::<realpeer_counters>(),
             );
             assert_eq!(made, 0);
         }
-        assert_eq!((counters.listeners, counters.workers), (listeners + 1, workers + 1));
         Memory { counters, layout }
     }
 
@@ -50,7 +56,17 @@ impl Memory {
     }
 
     pub fn configure(&self) {
-        assert_eq!(unsafe { realpeer_counters_configure(self.get()) }, 0);
+        assert_eq!(self.configure_with(&[]), 0);
+    }
+
+    /// How many of these listeners of "http" have no place of their own.
+    pub fn configure_with(&self, names: &[&str]) -> i32 {
+        let names = c_names(names);
+        unsafe { realpeer_counters_configure(self.get(), names.as_ptr(), names.len()) }
+    }
+
+    pub fn take_over(&self, from: &Memory) {
+        assert_eq!(unsafe { realpeer_counters_take_over(self.get(), from.get()) }, 0);
     }
 
     pub fn listener(&self, subsystem: &[u8], name: &[u8]) -> u32 {
@@ -123,6 +139,43 @@ impl Drop for Memory {
     fn drop(&mut self) {
         unsafe { dealloc(self.counters.memory.cast(), self.layout) };
     }
+}
+
+/// Listeners of "http".
+pub fn c_names(names: &[&str]) -> Vec<realpeer_counters_name> {
+    let c_name = |name: &&str| realpeer_counters_name {
+        subsystem: c"http".as_ptr(),
+        subsystem_len: 4,
+        name: name.as_ptr().cast(),
+        name_len: name.len(),
+    };
+    names.iter().map(c_name).collect()
+}
+
+/// Whether these have room, and in what.
+pub fn plan(
+    old: Option<&Memory>,
+    names: &[&str],
+    workers: u32,
+    among: bool,
+    size: usize,
+) -> realpeer_counters_room {
+    let names = c_names(names);
+    let mut room = realpeer_counters_room::default();
+    let result = unsafe {
+        realpeer_counters_plan(
+            old.map_or(null(), Memory::get),
+            names.as_ptr(),
+            names.len(),
+            workers,
+            among.into(),
+            size,
+            &raw mut room,
+            size_of::<realpeer_counters_room>(),
+        )
+    };
+    assert_eq!(result, 0);
+    room
 }
 
 /// A decision without a header.

@@ -7,10 +7,11 @@ mod status_parts;
 use std::thread;
 
 use realpeer_e2e::{
-    Apache, ApacheFront, ApacheSite, Client, Mpm, Subsystem, V2, on_each_mpm, v1, wait_until,
+    Apache, ApacheFront, ApacheSite, Client, Logs, Mpm, Subsystem, V2, on_each_mpm, v1, wait_until,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use status_parts::zones::{Reloads, must_hold_over_reloads};
 use status_parts::{Status, serve};
 
 const VISITOR: &str = "192.0.2.7:4321";
@@ -79,6 +80,43 @@ fn site_with(mpm: Mpm, directives: &str) -> (ApacheSite, u16, Status) {
     let port = site.host(directives);
     let status = serve(&mut site);
     (site, port, status)
+}
+
+/// An Apache that is restarted, gracefully or not.
+struct Restarted<const GRACEFULLY: bool>(Apache);
+
+impl<const GRACEFULLY: bool> Reloads for Restarted<GRACEFULLY> {
+    type Site = ApacheSite;
+
+    fn begin(site: ApacheSite) -> Self {
+        Self(site.start())
+    }
+
+    fn empty(site: &mut ApacheSite, zone: &str) {
+        let line = if zone.is_empty() { String::new() } else { format!("RealPeerZone {zone}\n") };
+        site.rewrite(|_| line);
+    }
+
+    fn listen(site: &mut ApacheSite, port: u16) {
+        site.config(format!(
+            "Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\nRealPeer require all\n\
+             </VirtualHost>"
+        ));
+    }
+
+    fn reload(&mut self, change: impl FnOnce(&mut ApacheSite)) {
+        let old = self.0.workers();
+        if GRACEFULLY {
+            self.0.graceful(change);
+        } else {
+            self.0.restart(change);
+        }
+        must_end(&self.0, &old);
+    }
+
+    fn logs(&self) -> &Logs {
+        &self.0
+    }
 }
 
 on_each_mpm! {
@@ -379,6 +417,11 @@ on_each_mpm! {
         assert!(!apache.error_log().contains("RealPeerZone"));
     }
 
+    /// Whatever the memory was before and is now.
+    fn every_memory_follows_every_other(mpm) {
+        must_hold_over_reloads::<Restarted<true>>(|| ApacheSite::new(mpm));
+    }
+
     fn listeners_without_room_are_counted_together(mpm) {
         let (mut site, port, status) = site_with(mpm, REQUIRE);
         site.config("RealPeerZone 32k");
@@ -446,4 +489,10 @@ on_each_mpm! {
             assert!(!passed && messages.contains(words), "{directives}: {messages}");
         }
     }
+}
+
+/// The same where all children end at once, with the most processes.
+#[test]
+fn every_memory_follows_every_other_over_full_restarts() {
+    must_hold_over_reloads::<Restarted<false>>(|| ApacheSite::new(Mpm::Prefork));
 }

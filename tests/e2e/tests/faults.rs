@@ -72,7 +72,8 @@ impl Servers {
         let status = site.port();
         site.http(format!(
             "server {{ listen 127.0.0.1:{status}; access_log off; keepalive_requests 100000;
-                       keepalive_timeout 600s; location / {{ stub_status; }} }}"
+                       keepalive_timeout 600s; location / {{ stub_status; }}
+                       location /counters {{ realpeer_status; }} }}"
         ));
         let ports: Vec<_> = ways
             .iter()
@@ -176,6 +177,22 @@ impl Servers {
             .collect();
         assert_eq!(alarms, [""; 0]);
         assert_eq!(Watch::complaints(self.nginx.dir()), [""; 0]);
+    }
+
+    /// All connections that were counted, those that were dropped, and those that wait.
+    fn counted(&self) -> (u64, u64, u64) {
+        let text = self.asker.borrow_mut().get("/counters").text();
+        let sum = |name: &str| {
+            let of_name = |line: &&str| line.starts_with(name);
+            let values = text.lines().filter(of_name).map(|line| {
+                let value = line.rsplit(' ').next().expect("a value");
+                value.parse::<u64>().expect("a number")
+            });
+            values.sum::<u64>()
+        };
+        let dropped = sum("realpeer_dropped_total{");
+        let decided = sum("realpeer_connections_total{");
+        (decided + dropped, dropped, sum("realpeer_waiting{"))
     }
 
     /// Goes one way while calls fail, and says which calls there were.
@@ -316,6 +333,39 @@ on_each_nginx! {
                 must_be_right(way, &servers.go(way, *port), false, &format!("{name}: again"));
                 servers.wait_until_idle();
                 assert_eq!(servers.nginx.workers(), [servers.worker], "{name}: {number}");
+            }
+        }
+        servers.must_have_ended_well();
+    }
+
+    /// Once, and for what became of it: none that had to be closed was accepted, or
+    /// waits for ever.
+    fn a_connection_that_fails_is_counted_as_dropped(which) {
+        let ways = ways();
+        let mut servers = Servers::start(which, Faulty::Calls, &ways);
+        for (way, port) in ways.iter().zip(&servers.ports) {
+            let (answer, calls) = servers.fail(way, *port, Fails::Never);
+            must_be_right(way, &answer, false, way.name);
+            // Where it is not known who listens, nothing can be counted.
+            let first = calls.iter().position(|call| call == "ngx_pool_cleanup_add");
+            let first = first.expect("a context") + 1;
+            for number in first.. {
+                servers.wait_until_idle();
+                let before = servers.counted();
+                let lines = servers.nginx.error_log().matches("realpeer: dropped a").count();
+                let (answer, calls) = servers.fail(way, *port, Fails::Once(number));
+                servers.wait_until_idle();
+                let Some(failed) = calls.get(number - 1) else { break };
+                let after = servers.counted();
+                let what = format!("{}: {number}, {failed}", way.name);
+                assert_eq!((after.0 - before.0, after.2), (1, 0), "{what}");
+                let memory_before = memory(&calls[..number]).len() <= way.connection().len();
+                if memory_before && memory(std::slice::from_ref(failed)).len() == 1 {
+                    assert_eq!(answer, Answer::Closed, "{what}");
+                    assert_eq!(after.1 - before.1, 1, "{what}: dropped");
+                    let said = servers.nginx.error_log().matches("realpeer: dropped a").count();
+                    assert_eq!(said - lines, usize::from(number > first), "{what}");
+                }
             }
         }
         servers.must_have_ended_well();

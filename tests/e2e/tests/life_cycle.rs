@@ -3,10 +3,12 @@
 //! splitting.rs, HTTP/2 in protocols.rs, and every way to listen in listen.rs.
 
 use std::io::Read;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use realpeer_e2e::{
-    AuthHttp, Client, Dialogue, Kind, MailBackend, MailProtocol, Nginx, Site, Subsystem, Trio,
-    Upstream, Which, on_each_nginx, v1, wait_until,
+    AuthHttp, Client, Dialogue, Kind, MailBackend, MailProtocol, Nginx, PATIENCE, Site, Subsystem,
+    Trio, Upstream, Which, on_each_nginx, v1, wait_until,
 };
 
 const VISITOR: &str = "192.0.2.7:4321";
@@ -304,5 +306,45 @@ on_each_nginx! {
         assert_eq!(nginx.new_refusals(), []);
         // One that has crashed would have been met above, or here.
         nginx.quit();
+    }
+
+    /// Without a master a module would go with its last configuration, and its timer, which
+    /// tells of lines that were held back, would be met by nothing. But nginx never lets
+    /// the configuration go that a single process began with.
+    fn a_timer_never_outlives_its_module(which) {
+        let mut site = Site::new(which);
+        site.main("master_process off;");
+        let auth = AuthHttp::refusing();
+        let port = site.port();
+        let mail = |realpeer: &str| format!(
+            "{} server {{ listen 127.0.0.1:{port}; protocol pop3; {realpeer} }}",
+            auth.directive()
+        );
+        site.mail(mail("realpeer require all; realpeer_log_limit 1r/m burst=1;"));
+        let mut nginx = site.start();
+        for _ in 0..3 {
+            Client::connect(port).send("hello, world").must_be_closed();
+        }
+        assert_eq!(nginx.refusals().len(), 1, "the others are held back");
+        let maps = format!("/proc/{}/maps", nginx.pid());
+        let is_loaded = || {
+            std::fs::read_to_string(&maps).expect("still running").contains("_realpeer_module.so")
+        };
+        assert!(is_loaded());
+        nginx.reload_single_process(|site| {
+            site.load_modules(which.native_module(Subsystem::Mail));
+            site.clear(Subsystem::Mail);
+            site.mail(mail(""));
+        });
+        // nginx keeps the first configuration as long as its listening connections are
+        // in it, which is for ever. It looks every thirty seconds; this takes sixty.
+        let begin = Instant::now();
+        while nginx.held_back().is_empty() {
+            assert!(begin.elapsed() < 4 * PATIENCE, "the timer is gone");
+            sleep(Duration::from_millis(20));
+        }
+        assert!(is_loaded());
+        assert_eq!(nginx.held_back().iter().map(|held| held.lines).sum::<u64>(), 2);
+        assert!(nginx.quit().success());
     }
 }

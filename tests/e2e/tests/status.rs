@@ -3,8 +3,9 @@
 
 mod status_parts;
 
-use realpeer_e2e::{Client, Kind, Site, Trio, V2, on_each_nginx, v1, wait_until};
+use realpeer_e2e::{Client, Kind, Nginx, Site, Trio, V2, on_each_nginx, v1, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
+use status_parts::zones::{must_be_unique, must_hold_over_reloads};
 use status_parts::{Status, serve};
 
 const VISITOR: &str = "192.0.2.7:4321";
@@ -209,6 +210,81 @@ on_each_nginx! {
             assert_eq!(listener["connections"]["refused"]["no_header"], 1);
         }
         assert_eq!(nginx.error_log().matches("realpeer_zone").count(), 0);
+    }
+
+    /// Whatever the zone was before and is now.
+    fn every_zone_follows_every_other(which) {
+        must_hold_over_reloads::<Nginx>(|| Site::new(which));
+    }
+
+    /// A new master counts anew, with listeners that have no room as well.
+    fn a_new_binary_has_a_zone_of_its_own(which) {
+        let mut site = Site::new(which);
+        site.daemon();
+        let status = serve(&mut site);
+        let ports: Vec<_> = (0..40).map(|_| site.port()).collect();
+        site.http("realpeer_zone 32k;");
+        for port in &ports {
+            site.http(format!("server {{ listen 127.0.0.1:{port}; {REQUIRE} }}"));
+        }
+        let mut nginx = site.start();
+        let refuse = || ports.iter().for_each(|&port| {
+            Client::connect(port).send("hello, world").must_be_closed();
+        });
+        let sum = || {
+            must_be_unique(&status.get("", "").text());
+            let json = status.json();
+            let listeners = json["listeners"].as_array().expect("a list");
+            listeners.iter().map(|one| status.sum(one)).sum::<u64>()
+        };
+        refuse();
+        assert_eq!(sum(), 40);
+        nginx.start_new_binary();
+        // Each connection is one of either master's, and so is the page.
+        refuse();
+        assert!(sum() <= 80);
+        nginx.begin_quit();
+        nginx.wait_for_old_binary();
+        let before = sum();
+        assert!(before <= 40, "{before}");
+        refuse();
+        assert_eq!(sum(), before + 40);
+        nginx.quit();
+    }
+
+    /// From one worker to many, each of which is killed.
+    fn there_is_a_row_for_each_worker(which) {
+        for zone in ["", "realpeer_zone 32k;"] {
+            let mut site = Site::new(which);
+            let port = site.port();
+            let server = format!("{zone} server {{ listen 127.0.0.1:{port}; {REQUIRE} }}");
+            site.http(&server);
+            let status = serve(&mut site);
+            let mut nginx = site.start();
+            nginx.expect_alerts();
+            nginx.reload(|site| site.main("worker_processes 48;"));
+            wait_until("48 workers", || (nginx.workers().len() == 48).then_some(()));
+            let waiting = || {
+                status.listener(realpeer_e2e::Subsystem::Http, port)["waiting"].clone()
+            };
+            let clients: Vec<_> = (0..100).map(|_| {
+                let mut client = Client::connect(port);
+                client.send("P");
+                client
+            }).collect();
+            wait_until("all to wait", || (waiting() == 100).then_some(()));
+            let old = nginx.workers();
+            old.iter().for_each(|&pid| kill(pid));
+            wait_until("new workers", || {
+                let now = nginx.workers();
+                (now.len() == 48 && now.iter().all(|pid| !old.contains(pid))).then_some(())
+            });
+            assert_eq!(waiting(), 0);
+            for mut client in clients {
+                client.must_be_closed();
+            }
+            assert!(!nginx.error_log().contains("has room for"));
+        }
     }
 
     fn listeners_without_room_are_counted_together(which) {

@@ -1,5 +1,7 @@
 //! The status page, asked for.
 
+pub mod zones;
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 
