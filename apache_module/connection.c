@@ -23,6 +23,8 @@
 static void mod_realpeer_look(mod_realpeer_conn_t *rc, int fd,
                               uint8_t *data, apr_size_t *len);
 static apr_status_t mod_realpeer_take(int fd, apr_size_t len);
+static void mod_realpeer_look_after(conn_rec *c, mod_realpeer_conn_t *rc,
+                                     const uint8_t *data, apr_size_t len);
 static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
                                 const uint8_t *data, apr_size_t len);
 
@@ -189,6 +191,7 @@ apr_status_t mod_realpeer_finish(conn_rec *c, mod_realpeer_conn_t *rc,
     switch (rc->decision.action) {
 
     case REALPEER_ACTION_ACCEPT:
+        mod_realpeer_look_after(c, rc, data, len);
         mod_realpeer_make_env(c, rc, data + header->tlv_offset,
                               header->tlv_length);
         return APR_SUCCESS;
@@ -204,9 +207,45 @@ apr_status_t mod_realpeer_finish(conn_rec *c, mod_realpeer_conn_t *rc,
 }
 
 
+/*
+ * Counts and logs another header after the first, where it has been seen with
+ * that.  Not refused: the bytes may be the application's own.  Most often they
+ * are the header of a balancer that sends through another one, and end as a
+ * bad request that does not say why.
+ */
+
+static void mod_realpeer_look_after(conn_rec *c, mod_realpeer_conn_t *rc,
+                                     const uint8_t *data, apr_size_t len)
+{
+    apr_size_t consumed = rc->decision.consumed;
+
+    if (len <= consumed
+        || realpeer_another_header(data + consumed, len - consumed) != 1) {
+        return;
+    }
+
+    mod_realpeer_count_another(rc);
+
+    if (!APLOG_C_IS_LEVEL(c, APLOG_ERR)
+        || !mod_realpeer_may_log_another(c, rc->conf)) {
+        return;
+    }
+
+    ap_log_cerror(APLOG_MARK, APLOG_ERR, 0, c,
+                  "realpeer: another PROXY header follows the first (as when "
+                  "each of two load balancers in a row adds one), peer: %s, "
+                  "listener: %s",
+                  mod_realpeer_sockaddr_text(c->pool, rc->proxy_addr,
+                                             rc->proxy_ip),
+                  mod_realpeer_sockaddr_text(c->pool, c->local_addr,
+                                             c->local_ip));
+}
+
+
 static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
                                 const uint8_t *data, apr_size_t len)
 {
+    const char *kind = realpeer_looks_like(data, len);
     char text[4 * MOD_REALPEER_LOG_BYTES];
     int32_t result = rc->decision.result;
     int32_t n;
@@ -241,7 +280,7 @@ static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
     n = realpeer_escape(data, len, text, sizeof(text));
 
     ap_log_cerror(APLOG_MARK, level, 0, c,
-                  "realpeer: refused %s (%s), peer: %s, listener: %s%s%.*s%s",
+                  "realpeer: refused %s (%s), peer: %s, listener: %s%s%.*s%s%s%s%s",
                   realpeer_result_name(result),
                   realpeer_strerror(result),
                   mod_realpeer_sockaddr_text(c->pool, rc->proxy_addr,
@@ -249,7 +288,8 @@ static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
                   mod_realpeer_sockaddr_text(c->pool, c->local_addr,
                                              c->local_ip),
                   n > 0 ? ", first bytes: \"" : "", (int) n, text,
-                  n > 0 ? "\"" : "");
+                  n > 0 ? "\"" : "",
+                  *kind ? " (looks like " : "", kind, *kind ? ")" : "");
 }
 
 

@@ -97,3 +97,13 @@ void mod_realpeer_count_held(const mod_realpeer_conn_t *rc)
                                       rc->decision.result);
     }
 }
+
+
+/* Another header follows that of an accepted connection. */
+
+void mod_realpeer_count_another(const mod_realpeer_conn_t *rc)
+{
+    if (rc->counters) {
+        (void) realpeer_counters_another(rc->counters, rc->slot);
+    }
+}

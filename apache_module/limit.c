@@ -187,6 +187,37 @@ int mod_realpeer_may_log(const conn_rec *c, const mod_realpeer_conf_t *conf,
 }
 
 
+/* Whether the line about another header after the first is written. */
+
+int mod_realpeer_may_log_another(const conn_rec *c,
+                                 const mod_realpeer_conf_t *conf)
+{
+    mod_realpeer_limited_t *limited = mod_realpeer_limited(c);
+    uint32_t held_back = 0;
+
+    if (limited == NULL) {
+        return 1;
+    }
+
+    if (realpeer_log_another(limited->limit,
+                             conf->log_rate_set ? &conf->log_rate : NULL,
+                             sizeof(conf->log_rate),
+                             (uint64_t) apr_time_as_msec(mod_realpeer_now()),
+                             &held_back) == 0) {
+        return 0;
+    }
+
+    if (held_back) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, limited->server,
+                     "realpeer: held back %u lines about another PROXY "
+                     "header, listener: %s", (unsigned) held_back,
+                     limited->text);
+    }
+
+    return 1;
+}
+
+
 /* Called in the parent, every ten seconds. */
 
 int mod_realpeer_monitor(apr_pool_t *p, server_rec *s)

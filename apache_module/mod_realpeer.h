@@ -204,6 +204,8 @@ void mod_realpeer_limits_init_child(apr_pool_t *pchild);
 int mod_realpeer_monitor(apr_pool_t *p, server_rec *s);
 int mod_realpeer_may_log(const conn_rec *c, const mod_realpeer_conf_t *conf,
                          int32_t result, int quiet);
+int mod_realpeer_may_log_another(const conn_rec *c,
+                                 const mod_realpeer_conf_t *conf);
 int mod_realpeer_is_for(const server_rec *s, const ap_listen_rec *listener);
 
 /* zone.c */
@@ -223,6 +225,7 @@ void mod_realpeer_count_waiting(conn_rec *c, mod_realpeer_conn_t *rc);
 void mod_realpeer_count_decided(mod_realpeer_conn_t *rc);
 void mod_realpeer_count_dropped(mod_realpeer_conn_t *rc);
 void mod_realpeer_count_held(const mod_realpeer_conn_t *rc);
+void mod_realpeer_count_another(const mod_realpeer_conn_t *rc);
 
 /* status.c */
 

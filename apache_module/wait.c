@@ -19,6 +19,10 @@
 #include <poll.h>
 
 
+/* Bytes after the header that are looked at: as many as begin another one. */
+#define MOD_REALPEER_AFTER  16
+
+
 struct mod_realpeer_wait_t {
     int fd;
     ap_filter_t *filter;
@@ -108,7 +112,7 @@ int mod_realpeer_process_connection(conn_rec *c)
     mod_realpeer_conn_t *rc;
     mod_realpeer_wait_t *wait;
     apr_status_t rv;
-    apr_size_t n;
+    apr_size_t n, upto;
 
     if (c->master) {
         return DECLINED;
@@ -134,10 +138,26 @@ int mod_realpeer_process_connection(conn_rec *c)
         mod_realpeer_unwatch(c, wait->watch);
     }
 
-    if (rc->decision.action == REALPEER_ACTION_REFUSE
-        && wait->len < MOD_REALPEER_LOG_BYTES) {
-        mod_realpeer_make_room(c, wait, MOD_REALPEER_LOG_BYTES);
-        (void) mod_realpeer_see(rc, MOD_REALPEER_LOG_BYTES, &n);
+    /* Only for the log; what has not come is not waited for. */
+
+    switch (rc->decision.action) {
+
+    case REALPEER_ACTION_REFUSE:
+        upto = MOD_REALPEER_LOG_BYTES;
+        break;
+
+    case REALPEER_ACTION_ACCEPT:
+        upto = rc->decision.consumed + MOD_REALPEER_AFTER;
+        break;
+
+    default:
+        upto = 0;
+        break;
+    }
+
+    if (wait->len < upto) {
+        mod_realpeer_make_room(c, wait, upto);
+        (void) mod_realpeer_see(rc, upto, &n);
     }
 
     rv = mod_realpeer_finish(c, rc, wait->data, wait->len);
@@ -282,7 +302,7 @@ static int mod_realpeer_is_closed(int fd)
 }
 
 
-/* For as much as the header has at least; that is within max_header. */
+/* For as much as the header has at least, or a little more for the log. */
 
 static void mod_realpeer_make_room(conn_rec *c, mod_realpeer_wait_t *wait,
                                    apr_size_t need)

@@ -278,7 +278,7 @@
  * Changes with how counters lie in memory. Processes that share memory have to
  * agree on it: it may stand in the name under which they find the memory.
  */
-#define REALPEER_COUNTERS_LAYOUT 1
+#define REALPEER_COUNTERS_LAYOUT 2
 
 /**
  * What is made of connections from a source.
@@ -1711,6 +1711,32 @@ int32_t realpeer_decide_datagram(int32_t policy,
                                  size_t out_size);
 
 /**
+ * What the first bytes of a refused connection look like: "a TLS client
+ * hello", "an HTTP request" and the like, for a log line, after "looks like".
+ * It says only what is certain from the bytes, which of most bytes is nothing.
+ *
+ * @param data the more of what came, the better; NULL with length 0 is fine
+ * @return the phrase, which is static; "" where there is nothing to be said;
+ *   never NULL
+ */
+const char *realpeer_looks_like(const uint8_t *data,
+                                size_t len);
+
+/**
+ * Whether the bytes that follow a header are another one, as two load
+ * balancers in a row send it where each adds a header. The first one names the
+ * other balancer as the client then, and the second one is taken for the
+ * beginning of the request. It is something to log, and nothing to refuse: an
+ * application's own bytes may look like this.
+ *
+ * @param data what has come after the header; NULL with length 0 is fine
+ * @return 1: they begin a header; 0: they do not, or are too few to say so;
+ *   REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_another_header(const uint8_t *data,
+                                size_t len);
+
+/**
  * Takes the header off a connected socket, and waits for it.
  *
  * Not a byte behind the header is taken: what follows is read from the socket
@@ -2008,6 +2034,16 @@ int32_t realpeer_counters_decided(const struct realpeer_counters *counters,
                                   uint64_t microseconds);
 
 /**
+ * Another header follows that of an accepted connection, as
+ * realpeer_another_header has found.
+ *
+ * @param listener what realpeer_counters_listener returned
+ * @return 0; REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_counters_another(const struct realpeer_counters *counters,
+                                  uint32_t listener);
+
+/**
  * A connection was closed before anything was decided, for a reason of the
  * server's own.
  *
@@ -2130,6 +2166,26 @@ int32_t realpeer_log_refused(struct realpeer_log_limit *limit,
                              size_t rate_size,
                              int32_t result,
                              int32_t quiet,
+                             uint64_t now,
+                             uint32_t *held_back);
+
+/**
+ * Whether the line about another header on an accepted connection is to be
+ * written, see realpeer_another_header. These lines have a limit of their own,
+ * of the same rate; realpeer_log_held_back does not report them.
+ *
+ * @param limit of the listener
+ * @param rate NULL for the default
+ * @param rate_size sizeof(realpeer_log_rate)
+ * @param now as for realpeer_log_refused
+ * @param held_back with 1: how many of these lines were held back until now.
+ *   Unless it is 0, a line that says so is to be written, too.
+ * @return 1: it is to be written; 0: it is held back, which has been counted;
+ *   REALPEER_ERROR_INVALID_ARGUMENT
+ */
+int32_t realpeer_log_another(struct realpeer_log_limit *limit,
+                             const struct realpeer_log_rate *rate,
+                             size_t rate_size,
                              uint64_t now,
                              uint32_t *held_back);
 

@@ -227,7 +227,7 @@ ngx_mail_realpeer_init_session(ngx_connection_t *c)
     ngx_uint_t           ended;
     ngx_realpeer_ctx_t  *ctx;
 
-    ctx = ngx_realpeer_get_client(c);
+    ctx = ngx_realpeer_get_ctx(c, NGX_REALPEER_CLIENT);
 
     if (ctx == NULL) {
         ngx_mail_init_connection(c);

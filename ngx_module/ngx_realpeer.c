@@ -175,14 +175,14 @@ ngx_realpeer_cleanup(void *data)
 
 
 /*
- * The context of a connection, or with "pending" the one that has bytes to hand
- * over.  There are several where stream has passed a connection on and both
- * listeners have a policy: the newest comes first.
+ * The newest context of a connection that is as wanted.  There are several where
+ * stream has passed a connection on and both listeners have a policy.
  */
 
 ngx_realpeer_ctx_t *
-ngx_realpeer_get_ctx(ngx_connection_t *c, ngx_uint_t pending)
+ngx_realpeer_get_ctx(ngx_connection_t *c, ngx_realpeer_wanted_e wanted)
 {
+    ngx_uint_t           found;
     ngx_pool_cleanup_t  *cln;
     ngx_realpeer_ctx_t  *ctx;
 
@@ -199,38 +199,23 @@ ngx_realpeer_get_ctx(ngx_connection_t *c, ngx_uint_t pending)
 
         ctx = cln->data;
 
-        if (!pending || ctx->recv) {
-            return ctx;
-        }
-    }
+        switch (wanted) {
 
-    return NULL;
-}
+        case NGX_REALPEER_PENDING:
+            found = (ctx->recv != NULL);
+            break;
 
+        case NGX_REALPEER_CLIENT:
+            found = (ctx->decision.action == REALPEER_ACTION_ACCEPT
+                     && ctx->decision.client.family
+                        != REALPEER_FAMILY_UNSPEC);
+            break;
 
-/* the context of whose header c->sockaddr is; NULL if that is the peer */
-
-ngx_realpeer_ctx_t *
-ngx_realpeer_get_client(ngx_connection_t *c)
-{
-    ngx_pool_cleanup_t  *cln;
-    ngx_realpeer_ctx_t  *ctx;
-
-    if (c->pool == NULL) {
-        return NULL;
-    }
-
-    for (cln = c->pool->cleanup; cln; cln = cln->next) {
-
-        if (cln->handler != ngx_realpeer_cleanup) {
-            continue;
+        default: /* NGX_REALPEER_ANY */
+            found = 1;
         }
 
-        ctx = cln->data;
-
-        if (ctx->decision.action == REALPEER_ACTION_ACCEPT
-            && ctx->decision.client.family != REALPEER_FAMILY_UNSPEC)
-        {
+        if (found) {
             return ctx;
         }
     }
@@ -604,10 +589,25 @@ ngx_realpeer_keep(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx, u_char *from,
 static int32_t
 ngx_realpeer_decide(ngx_realpeer_ctx_t *ctx, u_char *last, int32_t event)
 {
-    return realpeer_decide(ctx->policy, &ctx->addr->conf->settings,
-                           sizeof(realpeer_settings), ctx->start,
-                           last - ctx->start, event, &ctx->decision,
-                           sizeof(realpeer_decision));
+    size_t   len;
+    int32_t  action;
+
+    len = last - ctx->start;
+
+    action = realpeer_decide(ctx->policy, &ctx->addr->conf->settings,
+                             sizeof(realpeer_settings), ctx->start, len,
+                             event, &ctx->decision,
+                             sizeof(realpeer_decision));
+
+    if (action == REALPEER_ACTION_ACCEPT && ctx->decision.consumed < len) {
+        /* of what has been seen; bytes that may stay in the socket included */
+        ctx->another = realpeer_another_header(
+                                      ctx->start + ctx->decision.consumed,
+                                      len - ctx->decision.consumed)
+                       == 1;
+    }
+
+    return action;
 }
 
 
@@ -703,6 +703,7 @@ ngx_realpeer_log_error(ngx_log_t *log, u_char *buf, size_t len)
     int32_t              n;
     u_char              *p;
     size_t               seen;
+    const char          *kind;
     ngx_realpeer_ctx_t  *ctx;
     char                 text[4 * NGX_REALPEER_LOG_BYTES];
     u_char               peer[NGX_SOCKADDR_STRLEN];
@@ -727,12 +728,26 @@ ngx_realpeer_log_error(ngx_log_t *log, u_char *buf, size_t len)
     p = ngx_snprintf(p, len, ", peer: %*s, listener: %V", (size_t) n, peer,
                      &ctx->addr->text);
     len -= p - buf;
+    buf = p;
+
+    if (ctx->another) {
+        /* the line is not about the first bytes, which are a valid header */
+        return p;
+    }
 
     seen = ngx_min((size_t) (ctx->last - ctx->start), NGX_REALPEER_LOG_BYTES);
     n = realpeer_escape(ctx->start, seen, text, sizeof(text));
 
     if (n > 0) {
         p = ngx_snprintf(p, len, ", first bytes: \"%*s\"", (size_t) n, text);
+        len -= p - buf;
+        buf = p;
+
+        kind = realpeer_looks_like(ctx->start, ctx->last - ctx->start);
+
+        if (*kind) {
+            p = ngx_snprintf(p, len, " (looks like %s)", kind);
+        }
     }
 
     return p;

@@ -198,6 +198,7 @@ struct ngx_realpeer_ctx_s {
     unsigned                       held:1;     /* bytes left in the socket */
     unsigned                       closed:1;
     unsigned                       counted:1;  /* among those that wait */
+    unsigned                       another:1;  /* header follows the first */
 };
 
 
@@ -266,11 +267,17 @@ ngx_realpeer_addr_t *ngx_realpeer_find_addr(ngx_connection_t *c,
 
 /* ngx_realpeer.c: connections up to the decision */
 
+typedef enum {
+    NGX_REALPEER_ANY = 0,
+    NGX_REALPEER_PENDING,    /* has bytes to hand over */
+    NGX_REALPEER_CLIENT      /* c->sockaddr is of its header */
+} ngx_realpeer_wanted_e;
+
+
 void ngx_realpeer_init_connection(ngx_connection_t *c);
 void ngx_realpeer_call(ngx_connection_t *c, ngx_realpeer_port_t *port);
 ngx_realpeer_ctx_t *ngx_realpeer_get_ctx(ngx_connection_t *c,
-    ngx_uint_t pending);
-ngx_realpeer_ctx_t *ngx_realpeer_get_client(ngx_connection_t *c);
+    ngx_realpeer_wanted_e wanted);
 ngx_int_t ngx_realpeer_keep(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx,
     u_char *from, size_t room);
 void ngx_realpeer_fail(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
@@ -320,6 +327,7 @@ void ngx_realpeer_count_decided(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx);
 void ngx_realpeer_count_dropped(ngx_realpeer_ctx_t *ctx);
 void ngx_realpeer_count_lost(ngx_realpeer_addr_t *addr);
 void ngx_realpeer_count_held(ngx_realpeer_ctx_t *ctx);
+void ngx_realpeer_count_another(ngx_realpeer_ctx_t *ctx);
 
 /* ngx_realpeer_variables.c: what is known of a connection, as text */
 

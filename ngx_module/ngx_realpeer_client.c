@@ -17,6 +17,8 @@
 #define NGX_REALPEER_NO_EVENT  -2
 
 
+static void ngx_realpeer_log_another(ngx_connection_t *c,
+    ngx_realpeer_ctx_t *ctx);
 static ngx_int_t ngx_realpeer_keep_tlvs(ngx_connection_t *c,
     ngx_realpeer_ctx_t *ctx);
 static ngx_int_t ngx_realpeer_set_client(ngx_connection_t *c,
@@ -63,6 +65,11 @@ ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 
     ngx_realpeer_count_decided(c, ctx);
 
+    if (ctx->another) {
+        ngx_realpeer_count_another(ctx);
+        ngx_realpeer_log_another(c, ctx);
+    }
+
     c->data = NULL;
     c->log->connection = 0;
     c->log->handler = NULL;
@@ -94,6 +101,49 @@ ngx_realpeer_go_on(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
     }
 
     ngx_realpeer_call(c, ctx->port);
+}
+
+
+/*
+ * Not refused: the bytes may be the application's own.  Most often they are
+ * the header of a balancer that sends through another one, and end as a bad
+ * request that does not say why.
+ */
+
+static void
+ngx_realpeer_log_another(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
+{
+    ngx_log_t            *log;
+    uint32_t              held_back;
+    ngx_realpeer_addr_t  *addr;
+    ngx_realpeer_port_t  *port;
+
+    addr = ctx->addr;
+    held_back = 0;
+
+    if (c->log->log_level < NGX_LOG_ERR
+        || realpeer_log_another(addr->limit, &addr->conf->log_rate,
+                                sizeof(realpeer_log_rate),
+                                ngx_current_msec, &held_back)
+           == 0)
+    {
+        return;
+    }
+
+    if (held_back) {
+        port = ngx_realpeer_port(c->listening);
+        log = port->cycle == ngx_cycle ? port->log : ngx_cycle->log;
+
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "realpeer: held back %uD lines about another PROXY "
+                      "header, listener: %V", held_back, &addr->text);
+    }
+
+    c->log->action = NULL;
+
+    ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                  "realpeer: another PROXY header follows the first (as when "
+                  "each of two load balancers in a row adds one)");
 }
 
 
@@ -245,7 +295,7 @@ ngx_realpeer_recv(ngx_connection_t *c, u_char *buf, size_t size)
     ngx_event_t         *rev;
     ngx_realpeer_ctx_t  *ctx;
 
-    ctx = ngx_realpeer_get_ctx(c, 1);
+    ctx = ngx_realpeer_get_ctx(c, NGX_REALPEER_PENDING);
 
     size = ngx_min(size, (size_t) (ctx->last - ctx->pos));
     ngx_memcpy(buf, ctx->pos, size);

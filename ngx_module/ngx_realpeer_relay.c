@@ -29,15 +29,17 @@ ngx_realpeer_sends(ngx_cycle_t *cycle, char *sender, void **srv_conf)
     ngx_module_t   *module;
     ngx_command_t  *cmd;
 
-    for (i = 0; cycle->modules[i]; i++) {
-        module = cycle->modules[i];
+    module = NULL;
 
-        if (ngx_strcmp(module->name, sender) == 0) {
+    for (i = 0; cycle->modules[i]; i++) {
+
+        if (ngx_strcmp(cycle->modules[i]->name, sender) == 0) {
+            module = cycle->modules[i];
             break;
         }
     }
 
-    if (cycle->modules[i] == NULL) {
+    if (module == NULL) {
         return 0;
     }
 
@@ -106,7 +108,7 @@ ngx_realpeer_relay(ngx_connection_t *c)
     realpeer_address     source, destination;
     ngx_realpeer_ctx_t  *ctx;
 
-    ctx = ngx_realpeer_get_client(c);
+    ctx = ngx_realpeer_get_ctx(c, NGX_REALPEER_CLIENT);
 
     if (ctx == NULL || c->local_sockaddr == ctx->relayed) {
         return NGX_OK;

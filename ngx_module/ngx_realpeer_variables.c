@@ -109,7 +109,7 @@ ngx_realpeer_value(ngx_connection_t *c, ngx_pool_t *pool, ngx_uint_t variable,
     realpeer_address    *client, *server;
     ngx_realpeer_ctx_t  *ctx;
 
-    ctx = ngx_realpeer_get_ctx(c, 0);
+    ctx = ngx_realpeer_get_ctx(c, NGX_REALPEER_ANY);
     if (ctx == NULL) {
         return NGX_DECLINED;
     }
@@ -214,7 +214,7 @@ ngx_realpeer_tlv_value(ngx_connection_t *c, ngx_pool_t *pool, ngx_str_t *name,
     ngx_realpeer_ctx_t   *ctx;
     ngx_realpeer_tlv_pt   write;
 
-    ctx = ngx_realpeer_get_ctx(c, 0);
+    ctx = ngx_realpeer_get_ctx(c, NGX_REALPEER_ANY);
     if (ctx == NULL || ctx->tlvs.len == 0) {
         return NGX_DECLINED;
     }

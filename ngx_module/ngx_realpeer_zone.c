@@ -694,3 +694,18 @@ ngx_realpeer_count_held(ngx_realpeer_ctx_t *ctx)
                                       ctx->decision.result);
     }
 }
+
+
+/* another header follows that of an accepted connection */
+
+void
+ngx_realpeer_count_another(ngx_realpeer_ctx_t *ctx)
+{
+    ngx_realpeer_zone_t  *zone;
+
+    zone = ctx->addr->zone;
+
+    if (zone) {
+        (void) realpeer_counters_another(&zone->counters, ctx->addr->slot);
+    }
+}

@@ -235,7 +235,7 @@ ngx_stream_realpeer_get_own(ngx_stream_session_t *s,
     ngx_stream_variable_t  *own;
 
     c = s->connection;
-    ctx = ngx_realpeer_get_client(c);
+    ctx = ngx_realpeer_get_ctx(c, NGX_REALPEER_CLIENT);
     own = &ngx_stream_realpeer_own[data];
 
     if (ctx == NULL || c->local_sockaddr != ctx->relayed) {
@@ -439,7 +439,7 @@ ngx_stream_realpeer_send(ngx_stream_session_t *s)
 
     /* the sender asks as well; after "pass" a wildcard is of any family */
 
-    if (ngx_realpeer_get_client(c)
+    if (ngx_realpeer_get_ctx(c, NGX_REALPEER_CLIENT)
         && (ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK
             || ngx_realpeer_relay(c) != NGX_OK))
     {

@@ -11,6 +11,7 @@
 //! | take it off a stream | [`Receiver`]; [`decide`] where the bytes are in a buffer anyway |
 //! | take it off a datagram | [`decide_datagram`] |
 //! | know why | [`Outcome`], with a word and a phrase for each |
+//! | say what came instead of a header | [`looks_like`]; [`another_header`] after one |
 //! | look into it | [`Header`], [`Tlvs`], [`Ssl`], [`TlvField`] |
 //! | only read it, for whoever knows better whom to trust | [`parse`] |
 //! | write one | [`write_v1`], [`Outgoing`], [`write_ssl`] |
@@ -153,6 +154,7 @@ mod crc32c;
 mod decide;
 mod header;
 mod log_limit;
+mod looks;
 mod outcome;
 mod parse;
 mod policy;
@@ -178,6 +180,7 @@ pub use address::{AddressText, Family, Transport, canonical, in_family_of};
 pub use decide::{Action, Decision, Event, NoAddress, Settings, decide, decide_datagram};
 pub use header::{Command, Header, Progress, UnixPath, V1_MAX, Version};
 pub use log_limit::{HeldBack, LogLimit, LogRate, LogRateError, Logged};
+pub use looks::{another_header, looks_like};
 pub use outcome::Outcome;
 pub use parse::{Limits, MAX_HEADER, MIN_HEADER, Versions, parse};
 pub use policy::Policy;

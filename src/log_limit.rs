@@ -144,9 +144,10 @@ impl core::error::Error for LogRateError {}
 /// downwards; the first place is that of [`Outcome::NoAddress`] where that is
 /// refused.
 const RESULTS: usize = 16;
+/// The last place, which no result has, is that of lines about a second header.
+const ANOTHER_HEADER: usize = RESULTS - 1;
 
-// The last one has a place.
-const _: () = assert!((Outcome::Silent as i32).unsigned_abs() < 16);
+const _: () = assert!((Outcome::Silent as i32).unsigned_abs() < 15);
 
 /// What a listener's refusals have taken of the log. Zeroes are a new one.
 ///
@@ -241,8 +242,29 @@ impl LogLimit {
         self.take(rate, result, true, now)
     }
 
+    /// Another header follows that of an accepted connection
+    /// ([`another_header`](crate::another_header)): these have a limit of their own. How
+    /// many were held back, the next of these lines says.
+    ///
+    /// ```
+    /// use realpeer::{LogLimit, LogRate, Logged};
+    ///
+    /// let (limit, rate) = (LogLimit::default(), LogRate::parse("1r/s", Some("burst=1")).unwrap());
+    /// assert_eq!(limit.another_header(rate, 0), Logged::Line { held_back: 0 });
+    /// assert_eq!(limit.another_header(rate, 10), Logged::HeldBack);
+    /// assert_eq!(limit.another_header(rate, 2000), Logged::Line { held_back: 1 });
+    /// ```
+    #[must_use]
+    pub fn another_header(&self, rate: LogRate, now: u64) -> Logged {
+        Self::line(self.loud.get(ANOTHER_HEADER), rate, now)
+    }
+
     fn take(&self, rate: LogRate, result: Outcome, quiet: bool, now: u64) -> Logged {
-        let Some(lines) = self.of(result, quiet) else { return Logged::Line { held_back: 0 } };
+        Self::line(self.of(result, quiet), rate, now)
+    }
+
+    fn line(lines: Option<&Lines>, rate: LogRate, now: u64) -> Logged {
+        let Some(lines) = lines else { return Logged::Line { held_back: 0 } };
         if rate.interval == 0 {
             // Something may have been held back before, under another rate.
             return Logged::Line { held_back: lines.take_held_back() };

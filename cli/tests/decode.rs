@@ -258,7 +258,9 @@ fn says_what_is_wrong_with_a_header() {
     fault("'PROXY TCP4'", 10, "end inside the header", "2.2");
     fault("'GET / HTTP/1.1'", 0, "an HTTP request", "2.2");
     fault("'proxy TCP4 '", 0, "not in upper case", "2.2");
-    fault("160301 0200 0100", 0, "a TLS handshake", "2.2");
+    fault("160301 0200 0100", 0, "looks like a TLS client hello", "2.2");
+    fault("'SSH-2.0-OpenSSH_9.6'", 0, "looks like an SSH banner", "2.2");
+    fault("0d0a 50524f585920554e4b4e4f574e0d0a", 2, "looks like a PROXY header after", "2.2");
 }
 
 #[test]

@@ -58,6 +58,13 @@ impl Counters<'_> {
         }
     }
 
+    /// Another header follows that of an accepted connection.
+    pub(crate) fn another_header(self, listener: u32) {
+        if let Some(listener) = self.listener(listener) {
+            add(&listener.another, 1);
+        }
+    }
+
     /// A connection has been closed without a decision, for reasons of the server's.
     pub(crate) fn dropped(self, listener: u32) {
         if let Some(listener) = self.listener(listener) {

@@ -20,7 +20,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64};
 /// `realpeer` in ASCII, in the byte order of whoever writes it.
 pub(crate) const MAGIC: u64 = 0x7265_616c_7065_6572;
 /// Counts up with each change of what is in this file.
-pub(crate) const LAYOUT: u32 = 1;
+pub(crate) const LAYOUT: u32 = 2;
 
 /// Places for numbers of outcomes, see [`super::result::Place`].
 pub(crate) const RESULTS: usize = 40;
@@ -86,6 +86,8 @@ pub(crate) struct Listener {
     pub(crate) held: [AtomicU64; REFUSALS],
     /// What decides about that: a `realpeer_log_limit`.
     pub(crate) log: [AtomicU32; LOG_LIMIT],
+    /// Accepted connections on which another header follows the first.
+    pub(crate) another: AtomicU64,
 }
 
 /// Who counts in a row of those that wait.

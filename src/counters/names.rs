@@ -137,7 +137,7 @@ impl Listener {
 
     /// All that counts, in an order that never changes.
     fn counts(&self) -> impl Iterator<Item = &AtomicU64> {
-        let single = [&self.dropped, &self.checksums, &self.bytes, &self.time];
+        let single = [&self.dropped, &self.checksums, &self.bytes, &self.time, &self.another];
         let many = self.results.iter().chain(&self.versions).chain(&self.times);
         many.chain(single).chain(&self.held)
     }

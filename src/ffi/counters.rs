@@ -21,7 +21,7 @@ use crate::outcome::Outcome;
 pub const REALPEER_COUNTERS_ALIGNMENT: usize = 64;
 /// Changes with how counters lie in memory. Processes that share memory have to
 /// agree on it: it may stand in the name under which they find the memory.
-pub const REALPEER_COUNTERS_LAYOUT: u32 = 1;
+pub const REALPEER_COUNTERS_LAYOUT: u32 = 2;
 
 const _: () = assert!(REALPEER_COUNTERS_LAYOUT == LAYOUT);
 const _: () = assert!(REALPEER_COUNTERS_ALIGNMENT == align_of::<Head>());
@@ -515,6 +515,23 @@ pub unsafe extern "C" fn realpeer_counters_decided(
     });
     counters.decided(listener, Kind { done, outcome }, brought);
     0
+}
+
+/// Another header follows that of an accepted connection, as
+/// realpeer_another_header has found.
+///
+/// @param listener what realpeer_counters_listener returned
+/// @return 0; REALPEER_ERROR_INVALID_ARGUMENT
+///
+/// # Safety
+/// As for realpeer_counters_configure.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_counters_another(
+    counters: *const realpeer_counters,
+    listener: u32,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    done(unsafe { self::counters(counters) }.map(|counters| counters.another_header(listener)))
 }
 
 /// A connection was closed before anything was decided, for a reason of the

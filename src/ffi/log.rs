@@ -127,6 +127,45 @@ pub unsafe extern "C" fn realpeer_log_refused(
     }
 }
 
+/// Whether the line about another header on an accepted connection is to be written,
+/// see realpeer_another_header. These lines have a limit of their own, of the same
+/// rate; realpeer_log_held_back does not report them.
+///
+/// @param limit of the listener
+/// @param rate NULL for the default
+/// @param rate_size sizeof(realpeer_log_rate)
+/// @param now as for realpeer_log_refused
+/// @param held_back with 1: how many of these lines were held back until now. Unless
+///   it is 0, a line that says so is to be written, too.
+/// @return 1: it is to be written; 0: it is held back, which has been counted;
+///   REALPEER_ERROR_INVALID_ARGUMENT
+///
+/// # Safety
+/// As with realpeer_log_refused.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realpeer_log_another(
+    limit: *mut realpeer_log_limit,
+    rate: *const realpeer_log_rate,
+    rate_size: usize,
+    now: u64,
+    held_back: *mut u32,
+) -> i32 {
+    // SAFETY: the caller's promises.
+    let (limit, rate) = unsafe { (self::limit(limit), self::rate(rate, rate_size)) };
+    let out = Out::new(held_back, size_of::<u32>(), size_of::<u32>());
+    let (Some(limit), Some(rate), Some(out)) = (limit, rate, out) else {
+        return Error::InvalidArgument as i32;
+    };
+    match limit.another_header(rate, now) {
+        Logged::Line { held_back } => {
+            // SAFETY: the caller's promise.
+            unsafe { out.write(held_back) };
+            1
+        }
+        Logged::HeldBack => 0,
+    }
+}
+
 /// What there is to say of lines that were held back, one result at a time: to be
 /// called until it does not return 1. After the end of a flood there may be no
 /// refusal that says it, so this is to be called now and then.

@@ -4,7 +4,7 @@
 //! word, the bytes it is about.
 
 use crc::{CRC_32_ISCSI, Crc};
-use realpeer::{Limits, Outcome, Ssl, Tlvs, types};
+use realpeer::{Limits, Outcome, Ssl, Tlvs, looks_like, types};
 
 use super::clause::{self, Clause};
 use super::fault_v1;
@@ -131,31 +131,20 @@ fn no_header(bytes: &[u8], last: usize) -> Found {
     let starts = |word: &str| {
         bytes.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
     };
-    let methods = [
-        "GET ",
-        "HEAD ",
-        "POST ",
-        "PUT ",
-        "DELETE ",
-        "OPTIONS ",
-        "PATCH ",
-        "CONNECT ",
-        "PRI * HTTP/2",
-    ];
-    if methods.iter().any(|method| starts(method)) {
-        return found("this is an HTTP request")
-            .hint("The sender does not write the header: switch it on there.");
-    }
-    if let [0x16, 3, ..] = bytes {
-        return found("this is a TLS handshake")
-            .hint("The sender does not write the header, or writes it inside TLS.");
-    }
-    if starts("SSH-") || starts("EHLO ") || starts("HELO ") {
-        return found("this is SSH or SMTP from a client")
-            .hint("The sender does not write the header: switch it on there.");
-    }
     if starts("PROXY") {
         return found("the word PROXY is not in upper case");
+    }
+    if let Some(kind) = looks_like(bytes) {
+        let hint = match kind {
+            "a TLS client hello" => {
+                "The sender does not write the header, or writes it inside TLS."
+            }
+            "a PROXY header after other bytes" => {
+                "The header has to be the first that is sent: something is sent before it."
+            }
+            _ => "The sender does not write the header: switch it on there.",
+        };
+        return found(&format!("this looks like {kind}")).hint(hint);
     }
     if let [0x56, 0xec, ..] = bytes {
         return found("this is the Simple Proxy Protocol for UDP, another protocol");

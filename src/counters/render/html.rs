@@ -107,6 +107,7 @@ fn facts(out: &mut Output<'_>, shown: &Shown<'_>) {
     let of_listener = [
         (table::CHECKSUMS, shown.listener.checksums.load(Relaxed)),
         (table::BYTES, shown.listener.bytes.load(Relaxed)),
+        (table::ANOTHER, shown.listener.another.load(Relaxed)),
         (table::DROPPED, shown.listener.dropped.load(Relaxed)),
         (table::HELD, shown.held_in_all()),
     ];

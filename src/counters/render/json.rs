@@ -48,6 +48,7 @@ fn listener(out: &mut Output<'_>, shown: &Shown<'_>) {
     object(out, false, table::HEADERS.name, shown.versions());
     value(out, table::CHECKSUMS.name, shown.listener.checksums.load(Relaxed));
     value(out, table::BYTES.name, shown.listener.bytes.load(Relaxed));
+    value(out, table::ANOTHER.name, shown.listener.another.load(Relaxed));
 
     let times = shown.times();
     out.texts([",\"", table::SECONDS.name, "\":{\"sum\":"]);

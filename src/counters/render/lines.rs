@@ -40,6 +40,7 @@ impl Lines<'_, '_> {
         }
         self.line(["HeaderChecksums", ""], shown.listener.checksums.load(Relaxed));
         self.line(["HeaderBytes", ""], shown.listener.bytes.load(Relaxed));
+        self.line(["AnotherHeader", ""], shown.listener.another.load(Relaxed));
         for (end, count) in shown.times() {
             self.line(["HeaderSeconds_", end], count);
         }

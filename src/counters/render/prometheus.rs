@@ -34,6 +34,7 @@ pub(super) fn write(counters: Counters<'_>, out: &mut Output<'_>) {
 
     each(counters, out, table::CHECKSUMS, |shown| shown.listener.checksums.load(Relaxed));
     each(counters, out, table::BYTES, |shown| shown.listener.bytes.load(Relaxed));
+    each(counters, out, table::ANOTHER, |shown| shown.listener.another.load(Relaxed));
     each(counters, out, table::WAITING, |shown| shown.waiting);
     each(counters, out, table::DROPPED, |shown| shown.listener.dropped.load(Relaxed));
 

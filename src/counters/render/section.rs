@@ -36,6 +36,7 @@ fn listener(out: &mut Output<'_>, shown: &Shown<'_>) {
     }
     row(out, ["", table::CHECKSUMS.title], shown.listener.checksums.load(Relaxed));
     row(out, ["", table::BYTES.title], shown.listener.bytes.load(Relaxed));
+    row(out, ["", table::ANOTHER.title], shown.listener.another.load(Relaxed));
     row(out, ["", table::DROPPED.title], shown.listener.dropped.load(Relaxed));
     row(out, ["", table::HELD.title], shown.held_in_all());
     out.text("</table>\n");

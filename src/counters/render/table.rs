@@ -31,6 +31,11 @@ pub(super) const DROPPED: Metric = counter(
     "Connections that the server closed undecided, for want of connections or memory.",
     "dropped undecided",
 );
+pub(super) const ANOTHER: Metric = counter(
+    "another_header",
+    "Accepted connections on which another PROXY protocol header follows the first.",
+    "another header follows",
+);
 pub(super) const HELD: Metric =
     counter("log_held", "Refusals whose line in the log was held back.", "log lines held back");
 pub(super) const WAITING: Metric = Metric {

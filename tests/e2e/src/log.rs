@@ -1,8 +1,8 @@
 //! The line that a refused connection leaves in the error log.
 
 /// `realpeer: refused RESULT (TEXT), peer: ADDR:PORT, listener: ADDR:PORT,
-/// first bytes: "ESCAPED"`, behind what the server writes in front of each
-/// line: `[LEVEL] PID#0: *N` in nginx, and in Apache
+/// first bytes: "ESCAPED" (looks like KIND)`, behind what the server writes in front
+/// of each line: `[LEVEL] PID#0: *N` in nginx, and in Apache
 /// `[realpeer:LEVEL] [pid N:tid N] [client PEER]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -13,6 +13,8 @@ pub struct Refusal {
     pub listener: String,
     /// As nginx logs it, escapes included; None where no byte came.
     pub first_bytes: Option<String>,
+    /// What these look like; None where nothing is said.
+    pub looks_like: Option<String>,
 }
 
 impl Refusal {
@@ -31,9 +33,15 @@ impl Refusal {
         let (result, rest) = rest.split_once(" (")?;
         let (text, rest) = rest.split_once("), peer: ")?;
         let (peer, rest) = rest.split_once(", listener: ")?;
+        let mut looks_like = None;
         let (listener, first_bytes) = match rest.split_once(", first bytes: ") {
             Some((listener, quoted)) => {
-                let bytes = quoted.strip_prefix('"')?.strip_suffix('"')?;
+                // No quote is among the bytes.
+                let (bytes, after) = quoted.strip_prefix('"')?.split_once('"')?;
+                if !after.is_empty() {
+                    let kind = after.strip_prefix(" (looks like ")?.strip_suffix(')')?;
+                    looks_like = Some(kind.to_owned());
+                }
                 // Apache writes each backslash twice, whoever logs it.
                 let bytes =
                     if client.is_some() { bytes.replace(r"\\", r"\") } else { bytes.into() };
@@ -51,6 +59,7 @@ impl Refusal {
             peer: peer.to_owned(),
             listener: listener.to_owned(),
             first_bytes,
+            looks_like,
         })
     }
 }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::{fs, io};
 
 /// What C gets to see is in these files; the order is that of the header.
-const SOURCES: [&str; 22] = [
+const SOURCES: [&str; 23] = [
     "src/outcome.rs",
     "src/address.rs",
     "src/parse.rs",
@@ -30,6 +30,7 @@ const SOURCES: [&str; 22] = [
     "src/ffi/relay.rs",
     "src/ffi/config.rs",
     "src/ffi/decide.rs",
+    "src/ffi/looks.rs",
     "src/ffi/socket.rs",
     "src/ffi/names.rs",
     "src/ffi/counters.rs",
