@@ -1,6 +1,6 @@
 //! Where files are: on this machine, below a folder, or in what `nginx -T` printed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -84,6 +84,18 @@ impl Files {
     }
 }
 
+impl Files {
+    /// Files of an output of `nginx -T` that are not among those that were read.
+    pub(super) fn not_in(&self, read: &BTreeSet<PathBuf>) -> Vec<&Path> {
+        match self {
+            Files::Disk | Files::Root(_) => Vec::new(),
+            Files::Dump(texts) => {
+                texts.keys().filter(|path| !read.contains(*path)).map(PathBuf::as_path).collect()
+            }
+        }
+    }
+}
+
 /// All of a stream of bytes, unless that is too much.
 pub(super) fn read_all(from: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -147,7 +159,7 @@ fn is_noise(line: &[u8]) -> bool {
 }
 
 /// A path without `//` and `/./`.
-fn plain(path: &Path) -> PathBuf {
+pub(super) fn plain(path: &Path) -> PathBuf {
     path.components().collect()
 }
 
