@@ -211,6 +211,22 @@ fn each_system_is_read_below_its_root() {
     }
 }
 
+/// `nginx -p ./ -T` names files by relative paths.
+#[test]
+fn the_output_of_a_relative_prefix_is_one_too() {
+    for prefix in ["./", "../", "etc/", ""] {
+        let output = format!(
+            "# configuration file {prefix}nginx.conf:\n\
+             http {{ include ./conf.d/*.conf; }}\n# configuration file of ours\n\n\
+             # configuration file {prefix}./conf.d/a.conf:\n\
+             server {{ listen 81; realpeer require 10.0.0.1; }}\n"
+        );
+        let answer = call_with(&["check", "nginx", "-"], output.as_bytes());
+        answer.is(0).says("http 0.0.0.0:81").says("require 10.0.0.1");
+        assert!(!answer.out.contains("warning"), "{prefix}: {answer:?}");
+    }
+}
+
 /// A heading may be a comment in a configuration, where an output of `nginx -T` was kept as
 /// one. What follows it is then taken for another file's, and that has to be said.
 #[test]
