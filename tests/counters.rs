@@ -493,6 +493,31 @@ fn plans_are_made_of_what_is_there() {
     }
 }
 
+/// Of a size that no system has, the plan says so at once; that it cannot be had, the
+/// server is told by the system.
+#[test]
+fn a_plan_for_any_size_is_made_at_once() {
+    for size in [1 << 40, 1 << 46, 1 << 62, usize::MAX] {
+        for workers in [1, 1024, u32::MAX] {
+            let room = plan(None, &["a", "b"], workers, false, size);
+            assert_eq!((room.keep, room.size, room.names), (0, size, 2), "{size} {workers}");
+        }
+    }
+}
+
+/// As many listeners as fit, and not one more, whatever is left of a line of numbers.
+#[test]
+fn memory_is_used_up() {
+    for workers in [1, 2, 33, 300] {
+        let least = realpeer_counters_size(2, workers);
+        for size in (least..least + 60_000).step_by(991) {
+            let made = Memory::sized(size, workers).counters.listeners;
+            assert!(realpeer_counters_size(made, workers) <= size, "{size} {workers}");
+            assert!(realpeer_counters_size(made + 1, workers) > size, "{size} {workers}");
+        }
+    }
+}
+
 // ---- memory
 
 #[test]

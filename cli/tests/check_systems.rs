@@ -49,6 +49,9 @@ const CONFIGS: &[(&str, &str)] = &[
     ("openresty", "/usr/local/openresty/nginx/conf/nginx.conf"),
 ];
 
+/// Files with these in their paths are there to be linked to or copied.
+const UNUSED: &[&str] = &["-available/", "/templates/"];
+
 impl System {
     fn new(name: &str) -> System {
         let folder = tempfile::tempdir().unwrap();
@@ -75,10 +78,13 @@ impl System {
         call(&[&["check", "nginx", "--root", self.root(), self.config], args].concat())
     }
 
-    /// All files as `nginx -T` prints them, and some more, since nothing is missed.
+    /// All files that are included, as `nginx -T` prints them.
     fn output(&self) -> String {
         let mut files = Vec::new();
         collect(self.folder.path(), &mut files);
+        let is_used =
+            |path: &PathBuf| !UNUSED.iter().any(|name| path.to_str().unwrap().contains(name));
+        files.retain(is_used);
         let mut text = String::new();
         let name =
             |path: &Path| format!("/{}", path.strip_prefix(self.folder.path()).unwrap().display());
@@ -203,6 +209,39 @@ fn each_system_is_read_below_its_root() {
         let same = call(&["check", "nginx", "-c", file.to_str().unwrap(), "10.0.1.7"]);
         assert_eq!(same.is(code).out, answer.out, "{name}");
     }
+}
+
+/// `nginx -p ./ -T` names files by relative paths.
+#[test]
+fn the_output_of_a_relative_prefix_is_one_too() {
+    for prefix in ["./", "../", "etc/", ""] {
+        let output = format!(
+            "# configuration file {prefix}nginx.conf:\n\
+             http {{ include ./conf.d/*.conf; }}\n# configuration file of ours\n\n\
+             # configuration file {prefix}./conf.d/a.conf:\n\
+             server {{ listen 81; realpeer require 10.0.0.1; }}\n"
+        );
+        let answer = call_with(&["check", "nginx", "-"], output.as_bytes());
+        answer.is(0).says("http 0.0.0.0:81").says("require 10.0.0.1");
+        assert!(!answer.out.contains("warning"), "{prefix}: {answer:?}");
+    }
+}
+
+/// A heading may be a comment in a configuration, where an output of `nginx -T` was kept as
+/// one. What follows it is then taken for another file's, and that has to be said.
+#[test]
+fn says_what_no_include_of_the_output_names() {
+    let output = "# configuration file /etc/nginx/nginx.conf:\n\
+        http { include conf.d//*.conf; server { listen 80; realpeer require 10.0.0.1; } }\n\
+        # configuration file /etc/nginx/streams.conf:\n\
+        stream { server { listen 81; realpeer direct all; } }\n\
+        # configuration file /etc/nginx/conf.d/a.conf:\n";
+    let answer = call_with(&["check", "nginx", "-"], output.as_bytes());
+    answer.is(0).says(
+        "warning: nothing in this output of nginx -T includes /etc/nginx/streams.conf, and it is \
+         left out: if that heading is a comment within another file, remove it there",
+    );
+    assert!(!answer.err.contains("a.conf"), "{answer:?}");
 }
 
 /// The main configuration alone: what is not there is named, all of it at once.

@@ -119,7 +119,7 @@ pub(crate) struct Source {
 }
 
 /// Numbers in a cache line.
-const LINE: usize = 64 / size_of::<AtomicU32>();
+pub(crate) const LINE: usize = 64 / size_of::<AtomicU32>();
 
 /// Places of a row of those that wait.
 pub(crate) const fn stride(listeners: usize) -> usize {

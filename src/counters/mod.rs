@@ -57,12 +57,15 @@ impl<'a> Counters<'a> {
 /// How many listeners fit into so many bytes beside so many workers.
 pub(crate) fn room(size: usize, workers: usize) -> usize {
     let fixed = layout::size(0, workers);
-    let each = layout::size(1, 0).saturating_sub(layout::size(0, 0));
-    let mut listeners = size.saturating_sub(fixed).checked_div(each).unwrap_or(0);
-    while listeners > 0 && layout::size(listeners, workers) > size {
-        listeners = listeners.saturating_sub(1);
-    }
-    listeners
+    // As many listeners as their numbers of a worker fill a line.
+    let each = layout::size(layout::LINE, workers).saturating_sub(fixed);
+    let lines = size.saturating_sub(fixed).checked_div(each).unwrap_or(0);
+    let full = lines.saturating_mul(layout::LINE);
+    let more = (1..layout::LINE).take_while(|more| {
+        let listeners = full.saturating_add(*more);
+        layout::size(listeners, workers) <= size
+    });
+    full.saturating_add(more.count())
 }
 
 fn add(counter: &AtomicU64, n: u64) {

@@ -1,6 +1,6 @@
 //! Where files are: on this machine, below a folder, or in what `nginx -T` printed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -84,6 +84,18 @@ impl Files {
     }
 }
 
+impl Files {
+    /// Files of an output of `nginx -T` that are not among those that were read.
+    pub(super) fn not_in(&self, read: &BTreeSet<PathBuf>) -> Vec<&Path> {
+        match self {
+            Files::Disk | Files::Root(_) => Vec::new(),
+            Files::Dump(texts) => {
+                texts.keys().filter(|path| !read.contains(*path)).map(PathBuf::as_path).collect()
+            }
+        }
+    }
+}
+
 /// All of a stream of bytes, unless that is too much.
 pub(super) fn read_all(from: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -99,11 +111,13 @@ pub(super) fn read_all(from: impl Read) -> io::Result<Vec<u8>> {
 pub(super) fn dump(text: &[u8]) -> Option<Result<(PathBuf, Files), String>> {
     let mut lines = text.split_inclusive(|byte| *byte == b'\n').skip_while(|line| is_noise(line));
     let main = heading(lines.next()?)?;
+    // nginx -p ./ has relative paths, and then all are.
+    let is_next = |path: &PathBuf| main.is_relative() || path.is_absolute();
     let mut texts = BTreeMap::new();
     let mut path = main.clone();
     let mut content = Vec::new();
     for line in lines {
-        if let Some(next) = heading(line) {
+        if let Some(next) = heading(line).filter(is_next) {
             add(&mut texts, path, &content);
             content.clear();
             if texts.contains_key(&next) {
@@ -132,7 +146,9 @@ fn add(texts: &mut BTreeMap<PathBuf, Vec<u8>>, path: PathBuf, content: &[u8]) {
 fn heading(line: &[u8]) -> Option<PathBuf> {
     let line = line.trim_ascii_end();
     let path = line.strip_prefix(HEADING)?.strip_suffix(b":")?;
-    path.starts_with(b"/").then(|| plain(Path::new(OsStr::from_bytes(path))))
+    // Other comments begin like this, too.
+    let is_name = path.starts_with(b"/") || (!path.is_empty() && !path.contains(&b' '));
+    is_name.then(|| plain(Path::new(OsStr::from_bytes(path))))
 }
 
 /// What nginx says of itself: `nginx: ...` and `2026/12/01 03:20:58 [warn] ...`.
@@ -147,7 +163,7 @@ fn is_noise(line: &[u8]) -> bool {
 }
 
 /// A path without `//` and `/./`.
-fn plain(path: &Path) -> PathBuf {
+pub(super) fn plain(path: &Path) -> PathBuf {
     path.components().collect()
 }
 

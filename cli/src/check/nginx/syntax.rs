@@ -3,13 +3,14 @@
 //! The rules are those of nginx's own reader and no more: what a directive means,
 //! and whether it exists, is not known here.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::str::Chars;
 
-use super::files::Files;
+use super::files::{Files, plain};
 use crate::check::rules::Place;
 
 /// `name argument...;`, or with a block behind it.
@@ -35,7 +36,7 @@ pub(super) struct Text {
     /// Included files that cannot be read, each with the place of its `include`, which
     /// stays in the tree.
     pub(super) missing: Vec<String>,
-    /// Patterns in folders that are not there.
+    /// Patterns in folders that are not there, and files that nothing includes.
     pub(super) warnings: Vec<String>,
 }
 
@@ -43,15 +44,27 @@ pub(super) struct Text {
 pub(super) fn read(main: &Path, text: &[u8], files: &Files) -> Result<Text, String> {
     // Where nginx looks for included files with a relative name.
     let prefix = main.parent().unwrap_or(Path::new(""));
-    let mut source = Source { files, prefix, missing: Vec::new(), warnings: Vec::new() };
+    let seen = BTreeSet::from([plain(main)]);
+    let mut source = Source { files, prefix, seen, missing: Vec::new(), warnings: Vec::new() };
     let directives = file(main, text, &mut source, DEEPEST)?;
-    Ok(Text { directives, missing: source.missing, warnings: source.warnings })
+    let mut warnings = source.warnings;
+    // nginx prints no file that it has not read.
+    warnings.extend(files.not_in(&source.seen).into_iter().map(|path| {
+        format!(
+            "nothing in this output of nginx -T includes {}, and it is left out: if that heading \
+             is a comment within another file, remove it there",
+            path.display()
+        )
+    }));
+    Ok(Text { directives, missing: source.missing, warnings })
 }
 
 /// What all files of a configuration have in common.
 struct Source<'a> {
     files: &'a Files,
     prefix: &'a Path,
+    /// Files that were read.
+    seen: BTreeSet<PathBuf>,
     missing: Vec<String>,
     warnings: Vec<String>,
 }
@@ -325,7 +338,10 @@ impl Reader<'_, '_> {
                 }
                 for path in paths {
                     match self.source.files.read(&path) {
-                        Ok(text) => directives.extend(file(&path, &text, self.source, depth)?),
+                        Ok(text) => {
+                            self.source.seen.insert(plain(&path));
+                            directives.extend(file(&path, &text, self.source, depth)?);
+                        }
                         Err(error) => {
                             self.source.missing.push(cannot(&path.display(), error));
                             is_missing = true;
