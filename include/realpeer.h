@@ -68,18 +68,23 @@
  *         ssize_t n;
  *         int32_t action, event = REALPEER_EVENT_DATA;
  *
- *         while ((action = realpeer_decide(c->policy, NULL, 0, c->buf,
- *                                          c->have, event, &c->decision,
+ *         while ((action = realpeer_decide(c->policy, NULL, 0,
+ *                                          c->buf, c->have,
+ *                                          event, &c->decision,
  *                                          sizeof(c->decision)))
  *                == REALPEER_ACTION_MORE)
  *         {
- *             n = recv(c->fd, c->buf + c->have, c->decision.need - c->have,
- *             0); if (n > 0) {
+ *             n = recv(c->fd, c->buf + c->have,
+ *                      c->decision.need - c->have, 0);
+ *             if (n > 0) {
  *                 c->have += (size_t) n;
  *             } else if (n == -1 && errno == EINTR) {
  *                 continue;
- *             } else if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
- *                 { if (!time_is_over) return action;
+ *             } else if (n == -1
+ *                        && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+ *                 if (!time_is_over) {
+ *                     return action;
+ *                 }
  *                 event = REALPEER_EVENT_TIMEOUT;
  *             } else {
  *                 event = REALPEER_EVENT_CLOSED;

@@ -659,7 +659,7 @@ ngx_realpeer_wait(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)
 }
 
 
-/* for reasons of ours, before anything is decided */
+/* for want of something of ours */
 
 static void
 ngx_realpeer_drop(ngx_connection_t *c, ngx_realpeer_ctx_t *ctx)

@@ -28,8 +28,8 @@ pub(super) const CHECKSUMS: Metric =
 pub(super) const BYTES: Metric = counter("header_bytes", "Bytes of valid headers.", "header bytes");
 pub(super) const DROPPED: Metric = counter(
     "dropped",
-    "Connections that the server closed undecided, for want of connections or memory.",
-    "dropped undecided",
+    "Connections that the server closed without a result, for want of connections or memory.",
+    "dropped without a result",
 );
 pub(super) const ANOTHER: Metric = counter(
     "another_header",
