@@ -697,6 +697,35 @@ fn a_source_left_half_written_is_taken_again() {
 
 // ---- what the server says
 
+/// The counter of second headers is in each format, and goes with its listener.
+#[test]
+fn another_header_is_counted_in_every_format() {
+    let memory = Memory::new(3, 1);
+    let (one, two) = (memory.listener(b"http", b"a"), memory.listener(b"stream", b"b"));
+    let count = |listener| unsafe { realpeer_counters_another(memory.get(), listener) };
+    for _ in 0..1_234 {
+        assert_eq!(count(two), 0);
+    }
+    assert_eq!((count(99), unsafe { realpeer_counters_another(null(), one) }), (0, INVALID));
+    let json = memory.json();
+    assert_eq!(json["listeners"][0]["another_header"], 0);
+    assert_eq!(json["listeners"][1]["another_header"], 1_234);
+    let series = "realpeer_another_header_total{subsystem=\"stream\",listener=\"b\"}";
+    assert_eq!(memory.value(series), "1234");
+    memory.decided(two, &decision(Action::Accept, Outcome::Proxy), 0);
+    let page = memory.text(Format::Html, NOW);
+    assert!(page.contains("another header follows</td><td class=\"n\">1\u{202f}234<"), "{page}");
+    let section = memory.text(Format::Section, NOW);
+    assert!(section.contains("another header follows</td><td align=\"right\">1234<"), "{section}");
+    let lines = memory.text(Format::Lines, NOW);
+    assert!(lines.contains("RealPeerListener[1]AnotherHeader: 1234\n"), "{lines}");
+
+    // Taken over by a larger zone.
+    let larger = Memory::new(4, 1);
+    assert_eq!(unsafe { realpeer_counters_take_over(larger.get(), memory.get()) }, 0);
+    assert_eq!(larger.json()["listeners"][1]["another_header"], 1_234);
+}
+
 #[test]
 fn dropped_and_held_back() {
     let memory = Memory::new(2, 1);

@@ -286,6 +286,17 @@ fn clouds_and_their_byte_order() {
 }
 
 #[test]
+fn another_header_after_the_first_is_shown() {
+    let line = "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\\r\\n";
+    call(&["decode", &line.repeat(2)]).is(0).says("Another PROXY header follows");
+    for (text, another) in [(line.repeat(2), true), (format!("{line}GET / HTTP/1.1"), false)] {
+        let (_, out) = run(&["decode", "--json", &text]);
+        let json: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(json["payload"]["another_header"], another, "{text}");
+    }
+}
+
+#[test]
 fn terminals_are_safe() {
     let header = "SIG 21 11 0017 00*12 020008 'a' 1b '[2J' e280ae";
     let hex: String = bytes(header).iter().map(|byte| format!("{byte:02x}")).collect();

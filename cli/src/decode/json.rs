@@ -56,6 +56,7 @@ struct Tlv {
 struct Payload {
     offset: usize,
     length: usize,
+    another_header: bool,
 }
 
 #[derive(Serialize)]
@@ -133,6 +134,7 @@ fn of(header: &realpeer::Header<'_>, report: &Report<'_>) -> Header {
         payload: Payload {
             offset: header.len(),
             length: report.bytes.len().saturating_sub(header.len()),
+            another_header: report.payload().is_some_and(realpeer::another_header),
         },
     }
 }

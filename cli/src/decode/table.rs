@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use realpeer::MAX_HEADER;
+use realpeer::{MAX_HEADER, another_header};
 
 use super::Report;
 use super::fault::Fault;
@@ -111,6 +111,12 @@ fn write_notes(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     let Some(header) = report.header else { return Ok(()) };
     if header.checksum_verified() {
         writeln!(out, "\nThe CRC32c is right.")?;
+    }
+    if report.payload().is_some_and(another_header) {
+        writeln!(
+            out,
+            "\nAnother PROXY header follows: does each of two load balancers in a row add one?"
+        )?;
     }
     let usual = realpeer::Limits::default().max_header;
     if u32::try_from(header.len()).is_ok_and(|len| len > usual && len <= MAX_HEADER) {
