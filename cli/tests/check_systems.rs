@@ -284,6 +284,12 @@ fn names_what_is_missing_and_goes_on_when_told_to() {
     check(&["--skip-missing", "-l", ":83", "192.0.2.1"]).is(3).says(incomplete);
     let stream = check(&["--skip-missing", "-l", ":84"]);
     assert!(!stream.is(4).out.contains("incomplete"), "{stream:?}");
+    // Which listeners there are may be all in what was left out.
+    fs::write(folder.path().join("x.conf"), "http {\ninclude a.conf;\n}\n").unwrap();
+    check(&["--skip-missing"])
+        .is(4)
+        .says("x.conf:2")
+        .says("no listener in the files that were read");
 }
 
 /// A pattern matches nothing without being a fault, which hides that the files are those

@@ -228,6 +228,10 @@ impl Configuration {
             ));
         }
         let groups = self.groups(filter);
+        if self.listeners.is_empty() && !self.skipped.is_empty() {
+            writeln!(out, "no listener in the files that were read")?;
+            return Ok(Verdict::Incomplete);
+        }
         if groups.is_empty() {
             return Err(match filter {
                 Some(filter) if !self.listeners.is_empty() => Error::with_hint(
