@@ -280,7 +280,8 @@ static void mod_realpeer_refuse(conn_rec *c, mod_realpeer_conn_t *rc,
     n = realpeer_escape(data, len, text, sizeof(text));
 
     ap_log_cerror(APLOG_MARK, level, 0, c,
-                  "realpeer: refused %s (%s), peer: %s, listener: %s%s%.*s%s%s%s%s",
+                  "realpeer: refused %s (%s), peer: %s, listener: "
+                  "%s%s%.*s%s%s%s%s",
                   realpeer_result_name(result),
                   realpeer_strerror(result),
                   mod_realpeer_sockaddr_text(c->pool, rc->proxy_addr,

@@ -19,7 +19,10 @@
 #include <poll.h>
 
 
-/* Bytes after the header that are looked at: as many as begin another one. */
+/*
+ * Bytes after the header that are looked at with it, as many as begin another.
+ * Looking takes no byte, and no call of its own.
+ */
 #define MOD_REALPEER_AFTER  16
 
 
@@ -112,7 +115,7 @@ int mod_realpeer_process_connection(conn_rec *c)
     mod_realpeer_conn_t *rc;
     mod_realpeer_wait_t *wait;
     apr_status_t rv;
-    apr_size_t n, upto;
+    apr_size_t n;
 
     if (c->master) {
         return DECLINED;
@@ -138,26 +141,10 @@ int mod_realpeer_process_connection(conn_rec *c)
         mod_realpeer_unwatch(c, wait->watch);
     }
 
-    /* Only for the log; what has not come is not waited for. */
-
-    switch (rc->decision.action) {
-
-    case REALPEER_ACTION_REFUSE:
-        upto = MOD_REALPEER_LOG_BYTES;
-        break;
-
-    case REALPEER_ACTION_ACCEPT:
-        upto = rc->decision.consumed + MOD_REALPEER_AFTER;
-        break;
-
-    default:
-        upto = 0;
-        break;
-    }
-
-    if (wait->len < upto) {
-        mod_realpeer_make_room(c, wait, upto);
-        (void) mod_realpeer_see(rc, upto, &n);
+    if (rc->decision.action == REALPEER_ACTION_REFUSE
+        && wait->len < MOD_REALPEER_LOG_BYTES) {
+        mod_realpeer_make_room(c, wait, MOD_REALPEER_LOG_BYTES);
+        (void) mod_realpeer_see(rc, MOD_REALPEER_LOG_BYTES, &n);
     }
 
     rv = mod_realpeer_finish(c, rc, wait->data, wait->len);
@@ -174,7 +161,7 @@ int mod_realpeer_process_connection(conn_rec *c)
 static int mod_realpeer_read(conn_rec *c, mod_realpeer_conn_t *rc)
 {
     mod_realpeer_wait_t *wait = rc->wait;
-    apr_size_t n;
+    apr_size_t n, want;
     int ended = wait->watch && mod_realpeer_watch_hold(wait->watch);
     int late = ended || mod_realpeer_now() >= wait->deadline;
 
@@ -186,9 +173,16 @@ static int mod_realpeer_read(conn_rec *c, mod_realpeer_conn_t *rc)
     }
 
     do {
-        mod_realpeer_make_room(c, wait, rc->decision.need);
+        want = rc->decision.need;
 
-        if (mod_realpeer_see(rc, rc->decision.need, &n) != APR_SUCCESS
+        if (want < REALPEER_V1_MAX) {
+            want = REALPEER_V1_MAX;
+        }
+
+        want += MOD_REALPEER_AFTER;
+        mod_realpeer_make_room(c, wait, want);
+
+        if (mod_realpeer_see(rc, want, &n) != APR_SUCCESS
             || (n == 0 && mod_realpeer_is_closed(wait->fd))) {
             return mod_realpeer_decide(rc, wait->data, wait->len,
                                        late ? REALPEER_EVENT_TIMEOUT
@@ -302,7 +296,7 @@ static int mod_realpeer_is_closed(int fd)
 }
 
 
-/* For as much as the header has at least, or a little more for the log. */
+/* For what is looked at; of the header that is within max_header. */
 
 static void mod_realpeer_make_room(conn_rec *c, mod_realpeer_wait_t *wait,
                                    apr_size_t need)

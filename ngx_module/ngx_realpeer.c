@@ -175,8 +175,8 @@ ngx_realpeer_cleanup(void *data)
 
 
 /*
- * The newest context of a connection that is as wanted.  There are several where
- * stream has passed a connection on and both listeners have a policy.
+ * The newest context of a connection that is as wanted.  There are several
+ * where stream has passed a connection on and both listeners have a policy.
  */
 
 ngx_realpeer_ctx_t *

@@ -54,10 +54,16 @@ MAY_BE_UNUSED static void
 connect_both(int family, int fd[2])
 {
     int                      on, listener;
+    sigset_t                 alarm_signal, before;
     socklen_t                len;
     struct sockaddr_in      *sin;
     struct sockaddr_in6     *sin6;
     struct sockaddr_storage  name;
+
+    /* it is the block that is to be interrupted, and not this */
+    sigemptyset(&alarm_signal);
+    sigaddset(&alarm_signal, SIGALRM);
+    must(sigprocmask(SIG_BLOCK, &alarm_signal, &before) == 0);
 
     on = 1;
     memset(&name, 0, sizeof(name));
@@ -83,6 +89,7 @@ connect_both(int family, int fd[2])
     fd[0] = accept(listener, NULL, NULL);
     must(fd[0] != -1);
     close(listener);
+    must(sigprocmask(SIG_SETMASK, &before, NULL) == 0);
 }
 
 
