@@ -172,8 +172,8 @@ apr_status_t mod_realpeer_finish(conn_rec *c, mod_realpeer_conn_t *rc,
     const realpeer_header *header = &rc->decision.header;
 
     /*
-     * Nobody gets the balancer's address for want of another, and a connection
-     * that cannot go on has not been accepted.
+     * A client never gets the balancer's address for want of its own, and a
+     * connection that cannot go on has not been accepted.
      */
 
     if (rc->decision.action == REALPEER_ACTION_ACCEPT

@@ -361,7 +361,7 @@ static void mod_realpeer_name_listeners(server_rec *main_server)
     realpeer_counters_room room;
     int i;
 
-    /* Only a size that somebody has stated can be too small. */
+    /* Only a size that the configuration sets can be too small. */
 
     if (mod_realpeer_plan(counters, 0, &room) == APR_SUCCESS && !room.keep) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main_server,

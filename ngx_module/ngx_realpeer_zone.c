@@ -507,7 +507,7 @@ ngx_realpeer_init_module(ngx_cycle_t *cycle)
 }
 
 
-/* only a size that somebody has stated can be too small */
+/* only a size that the configuration sets can be too small */
 
 static void
 ngx_realpeer_zone_warn(ngx_shm_zone_t *shm_zone, realpeer_counters_room *room)

@@ -117,6 +117,13 @@ pub unsafe extern "C" fn realpeer_log_refused(
         1 => limit.refused_quietly(rate, result, now),
         _ => return Error::InvalidArgument as i32,
     };
+    // SAFETY: the caller's promise.
+    unsafe { answer(logged, out) }
+}
+
+/// # Safety
+/// The pointer in `out` must be writable.
+unsafe fn answer(logged: Logged, out: Out<u32>) -> i32 {
     match logged {
         Logged::Line { held_back } => {
             // SAFETY: the caller's promise.
@@ -156,14 +163,8 @@ pub unsafe extern "C" fn realpeer_log_another(
     let (Some(limit), Some(rate), Some(out)) = (limit, rate, out) else {
         return Error::InvalidArgument as i32;
     };
-    match limit.another_header(rate, now) {
-        Logged::Line { held_back } => {
-            // SAFETY: the caller's promise.
-            unsafe { out.write(held_back) };
-            1
-        }
-        Logged::HeldBack => 0,
-    }
+    // SAFETY: the caller's promise.
+    unsafe { answer(limit.another_header(rate, now), out) }
 }
 
 /// What there is to say of lines that were held back, one result at a time: to be
